@@ -1,0 +1,45 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * did:key: "did:key:z" and base58btc( varint(multicodec) || public key ).
+ * Two DIDs are the same when their texts are the same bytes.
+ */
+
+
+#ifndef _DID_H_INCLUDED_
+#define _DID_H_INCLUDED_
+
+
+#include "bytes.h"
+
+
+#define DID_TEXT_MAX      1024    /* characters */
+#define DID_KEY_MAX       768     /* bytes of public key */
+#define DID_ED25519_LEN   56      /* characters of an Ed25519 did:key */
+
+
+typedef enum {
+    DID_ED25519 = 0               /* issue 3 adds the others */
+} did_algorithm_t;
+
+
+typedef struct {
+    did_algorithm_t  algorithm;
+    size_t           len;                 /* bytes of key */
+    uint8_t          key[DID_KEY_MAX];    /* public key as multicodec has it */
+} did_key_t;
+
+
+/* Parses a did:key strictly: no fragment, no path, minimal varint, exact
+   key length.  0, or -1 when malformed or of an unknown key type. */
+int did_parse(bytes_t text, did_key_t *key);
+
+/* Appends the text of an Ed25519 public key of 32 bytes.  0, or -1. */
+int did_write_ed25519(const uint8_t *key, bytes_writer_t *w);
+
+
+#endif /* _DID_H_INCLUDED_ */

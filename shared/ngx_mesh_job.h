@@ -1,0 +1,63 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * Detached work in an nginx thread pool: the job owns its pool and copies
+ * its inputs; the requester is only borrowed and cut loose by its cleanup.
+ * A job outlives an aborted request and its completion then only frees it.
+ */
+
+
+#ifndef _NGX_MESH_JOB_H_INCLUDED_
+#define _NGX_MESH_JOB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_thread_pool.h>
+
+
+typedef struct ngx_mesh_job_s  ngx_mesh_job_t;
+
+struct ngx_mesh_job_s {
+    ngx_pool_t     *pool;         /* owned by the job */
+    void           *data;         /* requester; NULL: it has gone */
+    void           *context;      /* inputs and outputs, in pool */
+
+    /* in a pool thread: libc, sodium, sqlite and context only */
+    void          (*run)(ngx_mesh_job_t *job);
+
+    /* on the event loop; must end in ngx_mesh_job_destroy() */
+    void          (*done)(ngx_mesh_job_t *job);
+
+    ngx_thread_task_t  *task;     /* private */
+    ngx_event_t         guard;    /* private: keeps an exiting worker alive */
+};
+
+
+/* context_size zeroed bytes at job->context.  NULL: out of memory. */
+ngx_mesh_job_t *ngx_mesh_job_create(size_t pool_size, size_t context_size,
+    ngx_log_t *log);
+
+/* NGX_OK: done will run.  NGX_BUSY: the pool's queue is full; the job is
+   still the caller's. */
+ngx_int_t ngx_mesh_job_submit(ngx_thread_pool_t *pool, ngx_mesh_job_t *job);
+
+void ngx_mesh_job_destroy(ngx_mesh_job_t *job);
+
+/* Ties a detached job to a request: *data becomes NULL in the request's
+   cleanup, and r->main->count is taken so that the request waits; the
+   completion calls ngx_mesh_job_resume() when *data was not NULL.
+   NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_job_attach(ngx_http_request_t *r, void **data);
+
+/* From a completion, for a request that was attached and is still there:
+   finalizes with rc and runs posted requests of its connection. */
+void ngx_mesh_job_resume(ngx_http_request_t *r, ngx_int_t rc);
+
+
+#endif /* _NGX_MESH_JOB_H_INCLUDED_ */

@@ -1,0 +1,57 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * Signatures by algorithm.  The key decides the algorithm, never a header.
+ */
+
+
+#ifndef _SIGNATURE_H_INCLUDED_
+#define _SIGNATURE_H_INCLUDED_
+
+
+#include "did.h"
+
+
+#define SIGNATURE_SEED_LEN     32    /* bytes, Ed25519 seed */
+#define SIGNATURE_ED25519_LEN  64    /* bytes */
+
+
+/* A private key.  Owned by the holder, who wipes it. */
+typedef struct {
+    uint8_t  secret[64];             /* libsodium's form: seed || public */
+    uint8_t  public_key[32];
+    char     did[DID_ED25519_LEN];   /* not NUL terminated */
+} signature_key_t;
+
+
+/* 1 when sig over message verifies under key, else 0.  Refuses small-order
+   and non-canonical points and S >= L. */
+int signature_verify(const did_key_t *key, bytes_t message, bytes_t sig);
+
+/* Makes a key pair from a seed of SIGNATURE_SEED_LEN bytes. */
+void signature_key_open(signature_key_t *key, const uint8_t *seed);
+
+/* A fresh key. */
+void signature_key_create(signature_key_t *key);
+
+/* Writes SIGNATURE_ED25519_LEN bytes. */
+void signature_sign(const signature_key_t *key, bytes_t message,
+    uint8_t *sig);
+
+/* Wipes the secret. */
+void signature_key_destroy(signature_key_t *key);
+
+/* Key file text, one line: "ed25519:<base64url of the seed>\n" (also
+   "secret:<...>" for 32 bytes that are no signing key).  0, or -1. */
+int signature_seed_parse(bytes_t text, const char *prefix, uint8_t *seed);
+
+/* Appends such a line. */
+void signature_seed_write(bytes_writer_t *w, const char *prefix,
+    const uint8_t *seed);
+
+
+#endif /* _SIGNATURE_H_INCLUDED_ */

@@ -1,0 +1,32 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * The policy language of UCAN 1.0 over arguments; see reference at each
+ * operator in ucan_policy.c.  A failed resolution makes a statement false.
+ */
+
+
+#ifndef _UCAN_POLICY_H_INCLUDED_
+#define _UCAN_POLICY_H_INCLUDED_
+
+
+#include "bytes.h"
+
+
+#define UCAN_POLICY_DEPTH_MAX       64
+#define UCAN_POLICY_STATEMENTS_MAX  1024
+#define UCAN_POLICY_GLOB_MAX        4096    /* bytes */
+
+
+/* 0 when the DAG-CBOR list is a well-formed policy, else -1. */
+int ucan_policy_validate(bytes_t policy);
+
+/* 1 when a validated policy holds for the DAG-CBOR value args, else 0. */
+int ucan_policy_match(bytes_t policy, bytes_t args);
+
+
+#endif /* _UCAN_POLICY_H_INCLUDED_ */

@@ -22,11 +22,13 @@
 
 typedef struct {
     bytes_writer_t  *out;         /* borrowed; out->failed tells overflow */
-    uint32_t         comma;       /* bit d: a value was written at depth d */
+    uint32_t         comma;       /* bit d - 1: a comma is due at depth d */
     unsigned         depth;
 } json_write_t;
 
 
+/* All functions set out->failed when the output does not fit, is nested too
+   deep, or closes more than was opened. */
 void json_write_open(json_write_t *j, bytes_writer_t *out);
 
 void json_write_object(json_write_t *j);
@@ -43,7 +45,8 @@ void json_write_integer(json_write_t *j, int64_t n);
 void json_write_bool(json_write_t *j, int truth);
 void json_write_null(json_write_t *j);
 
-/* Bytes that already are one JSON value. */
+/* Bytes that already are one JSON value, trusted as they are; none at all
+   set out->failed. */
 void json_write_raw(json_write_t *j, bytes_t raw);
 
 /* Key and value in one call. */

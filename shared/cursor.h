@@ -24,7 +24,8 @@
 #define CURSOR_TEXT_MAX     704   /* characters */
 
 
-/* Appends the text of the cursor; 0, or -1 when too long or no room. */
+/* Appends the text of the cursor; 0, or -1 when too long, no room, or when
+   the scope holds a 0x00.  The key is secret, CURSOR_KEY_LEN bytes. */
 int cursor_encode(const uint8_t *key, bytes_t scope, bytes_t payload,
     bytes_writer_t *w);
 

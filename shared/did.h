@@ -35,7 +35,9 @@ typedef struct {
 
 
 /* Parses a did:key strictly: no fragment, no path, minimal varint, exact
-   key length.  0, or -1 when malformed or of an unknown key type. */
+   key length.  0, or -1 when malformed or of an unknown key type; then
+   key->len is 0.  Form only: that an Ed25519 key is a point, canonical and
+   not of small order, is found by the signature check. */
 int did_parse(bytes_t text, did_key_t *key);
 
 /* Appends the text of an Ed25519 public key of 32 bytes.  0, or -1. */

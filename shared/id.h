@@ -23,7 +23,8 @@
 
 
 /* Writes ID_LEN characters into out (no NUL).  Time and randomness are the
-   caller's: ms since 1970 and ID_RANDOM_LEN bytes. */
+   caller's: ms since 1970, of which the lower 48 bits count, and
+   ID_RANDOM_LEN bytes. */
 void id_write(char *out, char kind, int64_t ms, const uint8_t *random);
 
 /* As above, with the randomness from libsodium. */

@@ -59,9 +59,10 @@ unsigned problem_status(problem_t problem);
 const char *problem_slug(problem_t problem);
 const char *problem_title(problem_t problem);
 
-/* Writes the JSON body: type, title, status, detail, error, and when they
-   are not empty "instance" (a request id) and "command" (what a 403 lacked).
-   "detail" is text for people; it never holds anything internal. */
+/* Writes the JSON body: type, title, status, detail, error (the slug), and
+   when it is not empty "command" (what a 403 lacked).  "detail" is text for
+   people; it never holds anything internal; when empty, the title stands in.
+   A value outside the table is PROBLEM_INTERNAL, here and above. */
 void problem_write(bytes_writer_t *w, problem_t problem, bytes_t detail,
     bytes_t command);
 

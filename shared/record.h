@@ -35,6 +35,7 @@ typedef struct {
     bytes_t  maker;               /* p_..., or empty */
     int      custodial;
     int64_t  created_ms;
+    int64_t  removed_ms;          /* 0: not removed */
 } record_participant_t;
 
 

@@ -8,6 +8,19 @@
  * Detached work in an nginx thread pool: the job owns its pool and copies
  * its inputs; the requester is only borrowed and cut loose by its cleanup.
  * A job outlives an aborted request and its completion then only frees it.
+ *
+ *     job->data = r;
+ *
+ *     if (ngx_mesh_job_submit(pool, job) != NGX_OK) {
+ *         ngx_mesh_job_destroy(job);
+ *         return ngx_mesh_reply_problem(r, PROBLEM_BUSY, "...");
+ *     }
+ *
+ *     if (ngx_mesh_job_attach(r, &job->data) != NGX_OK) {
+ *         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+ *     }
+ *
+ *     return NGX_DONE;
  */
 
 
@@ -39,7 +52,8 @@ struct ngx_mesh_job_s {
 };
 
 
-/* context_size zeroed bytes at job->context.  NULL: out of memory. */
+/* context_size zeroed bytes at job->context.  log is used for errors of
+   this call only; the pool logs to the cycle.  NULL: out of memory. */
 ngx_mesh_job_t *ngx_mesh_job_create(size_t pool_size, size_t context_size,
     ngx_log_t *log);
 
@@ -49,15 +63,24 @@ ngx_int_t ngx_mesh_job_submit(ngx_thread_pool_t *pool, ngx_mesh_job_t *job);
 
 void ngx_mesh_job_destroy(ngx_mesh_job_t *job);
 
-/* Ties a detached job to a request: *data becomes NULL in the request's
-   cleanup, and r->main->count is taken so that the request waits; the
-   completion calls ngx_mesh_job_resume() when *data was not NULL.
-   NGX_OK, NGX_ERROR. */
+/* Ties a detached job to a request, after it was submitted: *data becomes
+   NULL in the request's cleanup, and the request waits (r->main->count) until
+   ngx_mesh_job_resume(), which the completion calls when *data was not NULL.
+   A completion that submits the next job for the same request attaches that
+   one instead of resuming; the request waits on.  At most one job a request
+   at a time.  NGX_OK; NGX_ERROR: out of memory, *data is NULL already, the
+   caller finalizes the request. */
 ngx_int_t ngx_mesh_job_attach(ngx_http_request_t *r, void **data);
 
 /* From a completion, for a request that was attached and is still there:
-   finalizes with rc and runs posted requests of its connection. */
+   finalizes with rc and runs posted requests of its connection.  r may be
+   gone after it. */
 void ngx_mesh_job_resume(ngx_http_request_t *r, ngx_int_t rc);
+
+/* For ngx_mesh_body alone: *parked becomes 1 when the request is attached
+   before ngx_mesh_job_watch(r, NULL); parked is borrowed.  NGX_OK,
+   NGX_ERROR. */
+ngx_int_t ngx_mesh_job_watch(ngx_http_request_t *r, ngx_uint_t *parked);
 
 
 #endif /* _NGX_MESH_JOB_H_INCLUDED_ */

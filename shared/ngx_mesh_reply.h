@@ -23,8 +23,8 @@
 
 
 /* All return what a content handler returns (and what is given to
-   ngx_http_finalize_request() from a callback).  body is copied only when
-   copy is set; else it must live in r->pool. */
+   ngx_http_finalize_request() from a callback).  body is borrowed: it must
+   live in r->pool or be static.  type is static text. */
 ngx_int_t ngx_mesh_reply_json(ngx_http_request_t *r, ngx_uint_t status,
     bytes_t body);
 ngx_int_t ngx_mesh_reply_text(ngx_http_request_t *r, ngx_uint_t status,
@@ -37,9 +37,20 @@ ngx_int_t ngx_mesh_reply_empty(ngx_http_request_t *r, ngx_uint_t status);
 ngx_int_t ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
     const char *detail);
 
-/* 401, 403 (naming command) or 400 for a verdict of the ucan module. */
+/* The answer to a verdict of the ucan module.  command empty: who asks is
+   not accepted, 401, or 400 for bytes that are no token.  Else it may not do
+   this, 403 naming command. */
 ngx_int_t ngx_mesh_reply_verdict(ngx_http_request_t *r,
     ucan_verdict_t verdict, bytes_t command);
+
+/* The problem that it answers with; asked: a command was. */
+problem_t ngx_mesh_reply_verdict_problem(ucan_verdict_t verdict,
+    ngx_uint_t asked);
+
+/* Adds WWW-Authenticate of a refused token (RFC 6750, 3).  NGX_OK,
+   NGX_ERROR. */
+ngx_int_t ngx_mesh_reply_challenge(ngx_http_request_t *r,
+    ucan_verdict_t verdict);
 
 /* Adds a response header; name and value must live as long as r.  NGX_OK,
    NGX_ERROR. */

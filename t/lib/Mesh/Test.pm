@@ -240,8 +240,9 @@ sub kill_worker {
 sub workers {
     my ($self) = @_;
 
-    return grep { command_line($_) =~ /^nginx: worker process(?! is shutting)/ }
-           $self->children;
+    return grep {
+        command_line($_) =~ /^nginx: worker process(?! is shutting)/
+    } $self->children;
 }
 
 
@@ -379,6 +380,8 @@ sub run {
 
     my @files = map { File::Temp->new } 0 .. 2;
 
+    # a program that hangs is ended, and shows as 128 + SIGALRM
+
     print { $files[0] } $opt{stdin} // '';
     $files[0]->flush;
 
@@ -390,6 +393,7 @@ sub run {
         open STDOUT, '>', $files[1]->filename;
         open STDERR, '>', $files[2]->filename;
         %ENV = (%ENV, %{ $opt{env} || {} });
+        alarm $opt{seconds} if $opt{seconds};
         { exec { $command->[0] } @$command }
         POSIX::_exit(127);
     }
@@ -613,16 +617,27 @@ sub nginx_args {
 sub environment {
     my ($self) = @_;
 
-    my %env = %{ $self->{env} };
+    return {
+        %{ $self->{env} },
+        %{ sanitizer_options(undef, "$self->{prefix}/logs/sanitizer") },
+    };
+}
 
-    if (is_asan()) {
-        $env{ASAN_OPTIONS} = 'detect_odr_violation=0:detect_leaks=0:'
-                             . "log_path=$self->{prefix}/logs/sanitizer";
-        $env{UBSAN_OPTIONS} = 'print_stacktrace=1:'
-                              . "log_path=$self->{prefix}/logs/sanitizer";
-    }
 
-    return \%env;
+# Environment for programs of the sanitizer flavour; workers have lost their
+# stderr and report into a file.
+
+sub sanitizer_options {
+    my ($class, $log_path) = @_;
+
+    return {} unless is_asan();
+
+    my $where = defined $log_path ? ":log_path=$log_path" : '';
+
+    return {
+        ASAN_OPTIONS  => "detect_odr_violation=0:detect_leaks=0$where",
+        UBSAN_OPTIONS => "print_stacktrace=1$where",
+    };
 }
 
 
@@ -654,19 +669,40 @@ sub is_asan { return $ENV{MESH_TEST_ASAN} ? 1 : 0 }
 sub log_level { return $ENV{MESH_TEST_DEBUG} ? 'debug' : 'info' }
 
 
+# The build folder, with modules and the mesh command up to date in it.
+
 sub build_folder {
-    return Cwd::realpath($ENV{MESH_TEST_BUILD}) // $ENV{MESH_TEST_BUILD}
-        if $ENV{MESH_TEST_BUILD};
-
     if (!$built) {
-        my @command = ("$TOP/conf/build", is_asan() ? '--asan' : ());
-        my ($rc, $out, $err) = run(\@command);
+        my ($rc, $text) = Mesh::Test->build;
 
-        die "@command: $out$err" if $rc != 0;
+        die "conf/build: $text" if $rc != 0;
         $built = 1;
     }
 
+    return output_folder();
+}
+
+
+sub output_folder {
+    my $given = $ENV{MESH_TEST_BUILD};
+
+    return Cwd::realpath($given) // $given if $given;
     return "$TOP/.build" . (is_asan() ? '/asan' : '');
+}
+
+
+# Brings targets of conf/build up to date: (rc, text).  Does nothing when the
+# build folder was given.
+
+sub build {
+    my ($class, @targets) = @_;
+
+    return (0, '') if $ENV{MESH_TEST_BUILD};
+
+    my ($rc, $out, $err)
+        = run([ "$TOP/conf/build", is_asan() ? '--asan' : (), @targets ]);
+
+    return ($rc, $out . $err);
 }
 
 

@@ -155,7 +155,12 @@ sub is_open { return $_[0]->{open} && !defined $_[0]->{close_code}
                      && !$_[0]->{eof} }
 
 # 1006 when the connection ended without a close frame, 1005 for an empty one.
-sub close_code   { return $_[0]->{close_code} // ($_[0]->{eof} ? 1006 : undef) }
+sub close_code {
+    my ($self) = @_;
+
+    return $self->{close_code} // ($self->{eof} ? 1006 : undef);
+}
+
 sub close_reason { return $_[0]->{close_reason} }
 
 sub handle { return $_[0]->{socket} }

@@ -782,14 +782,25 @@ compare_names(const json_scan_state_t *s, const json_scan_name_t *a,
     const json_scan_name_t *b)
 {
     int                  c, d;
+    const uint8_t       *p, *q;
     json_scan_letters_t  l, m;
 
     if (a->hash != b->hash) {
         return (a->hash < b->hash) ? -1 : 1;
     }
 
-    open_letters(&l, s->start + a->at, s->end);
-    open_letters(&m, s->start + b->at, s->end);
+    /* both strings are closed: a quote ends this before the text does */
+
+    p = s->start + a->at;
+    q = s->start + b->at;
+
+    while (*p == *q && *p != '"' && *p != '\\') {
+        p++;
+        q++;
+    }
+
+    open_letters(&l, p, s->end);
+    open_letters(&m, q, s->end);
 
     do {
         c = next_letter(&l);

@@ -13,7 +13,7 @@
  *
  * Threads: submit from one thread (the event loop of a worker); the adapter
  * writes in a thread of its own and calls "notify" from there, after which
- * the loop takes finished requests by store_take().  Reads block the caller:
+ * the loop takes finished requests by take().  Reads block the caller:
  * they run in pool threads, any number at once up to readers_max.
  */
 
@@ -50,8 +50,10 @@ typedef enum {
     STORE_PUT = 0,
     STORE_DELETE,
     STORE_CHECK,                  /* condition only */
-    STORE_APPEND,                 /* entry; key: its id */
-    STORE_DROP                    /* everything in the namespace */
+    STORE_APPEND,                 /* entry; key: its id; an id that is taken
+                                     in ns: STORE_CONDITION */
+    STORE_DROP                    /* everything in ns; a namespace that is
+                                     dropped and used again starts empty */
 } store_op_kind_t;
 
 
@@ -85,8 +87,13 @@ typedef struct {
 
 typedef struct store_request_s  store_request_t;
 
+/* Of an operation that is not applied, or whose request failed, rc is that of
+   the request; only the failed CHECK, PUT or DELETE gives the seq that it met
+   (0: absent).  A DELETE of what is absent is STORE_OK with seq 0.  Items and
+   entries of a namespace count apart; both counters go on after a DROP. */
+
 /* One write.  Owned by the submitter until submitted, by the store until it
-   comes out of store_take(), then by the submitter again.  What ops point to
+   comes out of take(), then by the submitter again.  What ops point to
    must stay.  results[] belongs to the submitter too; values in it are
    released by store_request_release(). */
 struct store_request_s {
@@ -135,7 +142,8 @@ typedef struct {
     store_row_t  *rows;           /* GET: one row */
     size_t        count;
     uint64_t      head;           /* last seq of ns (HEAD and FEED) */
-    int           more;           /* limit cut it */
+    int           more;           /* limit, or STORE_ROWS_BYTES_MAX, cut it;
+                                     a read gives one row at least */
 } store_rows_t;
 
 
@@ -177,10 +185,16 @@ typedef struct {
                        size_t error_size);
     store_rc_t (*submit)(store_t *store, store_request_t *request);
     store_request_t *(*take)(store_t *store);   /* list by next, or NULL */
+
+    /* STORE_OK: each rows[i].rc is STORE_OK or, of a GET, STORE_ABSENT, and
+       rows are to be released; else nothing was read, nothing is held */
     store_rc_t (*read)(store_t *store, const store_read_t *reads,
                        store_rows_t *rows, size_t count);
     void       (*health)(store_t *store, store_health_t *health);
-    void       (*close)(store_t *store);        /* drains the queue */
+
+    /* drains the queue, with a time limit: then all requests are finished
+       and the submitter's, also those that take() did not give */
+    void       (*close)(store_t *store);
 } store_adapter_t;
 
 
@@ -195,6 +209,9 @@ void store_rows_release(store_rows_t *rows, size_t count);
 
 /* Refuses a request beyond the limits: STORE_OK or STORE_INVALID. */
 store_rc_t store_request_check(const store_request_t *request);
+
+/* The same for [count] reads. */
+store_rc_t store_reads_check(const store_read_t *reads, size_t count);
 
 
 #endif /* _STORE_H_INCLUDED_ */

@@ -1,0 +1,274 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * The SQLite adapter, inside: what its files share.
+ *
+ *     store_sqlite.c         open, refusals, pragmas, limits, close
+ *     store_sqlite_lock.c    the host-wide lock
+ *     store_sqlite_schema.c  migrations and the check at start
+ *     store_sqlite_writer.c  queue, group commit, checkpoints
+ *     store_sqlite_apply.c   what operations do inside a commit
+ *     store_sqlite_reader.c  reads, on connections that cannot write
+ *
+ * Rules that keep data whole, and where they are held:
+ *
+ * 1. Every write and every checkpoint of every process runs under the host
+ *    lock, so that no commit can reset the WAL while another process starts
+ *    a checkpoint (SQLite 3.7.0 to 3.51.2 lose pages then).  Held in
+ *    store_sqlite_writer.c; nothing else writes or checkpoints, no
+ *    connection checkpoints by itself or when it is closed.
+ * 2. A request is answered after the commit that holds it, and the commit
+ *    is on disk: synchronous=FULL.
+ * 3. The database file is opened by SQLite only: a close() of another
+ *    descriptor would drop all POSIX locks that SQLite holds in the process.
+ * 4. Nothing here crosses a fork().
+ */
+
+
+#ifndef _STORE_SQLITE_H_INCLUDED_
+#define _STORE_SQLITE_H_INCLUDED_
+
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE                            /* F_OFD_SETLKW */
+#endif
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store.h"
+
+
+#define STORE_SQLITE_BATCH_OPS      256        /* operations in a commit */
+#define STORE_SQLITE_BATCH_BYTES    (4 * 1024 * 1024)
+#define STORE_SQLITE_BATCH_US       2000       /* work before the commit */
+
+#define STORE_SQLITE_WAL_PASSIVE    (4 * 1024 * 1024)
+#define STORE_SQLITE_WAL_STEP       (1024 * 1024)   /* between two tries */
+#define STORE_SQLITE_WAL_TRUNCATE   (64 * 1024 * 1024)
+#define STORE_SQLITE_WAL_FRAME      (4096 + 24)     /* bytes of one page */
+
+#define STORE_SQLITE_OPEN_MS        30000      /* wait for the lock to open */
+#define STORE_SQLITE_LOCK_MS        5000       /* and for a commit */
+#define STORE_SQLITE_CLOSE_MS       500        /* and for the last one */
+#define STORE_SQLITE_BUSY_MS        1000       /* wait for SQLite's locks */
+#define STORE_SQLITE_TRUNCATE_MS    50         /* readers hold a truncate */
+#define STORE_SQLITE_READ_MS        2000       /* one read request */
+#define STORE_SQLITE_CHECK_MS       10000      /* quick_check at start */
+#define STORE_SQLITE_SWEEP_MS       5000       /* between two sweeps */
+#define STORE_SQLITE_OVERDUE_MS     60000      /* sweep though not idle */
+#define STORE_SQLITE_OPTIMIZE_MS    3600000
+#define STORE_SQLITE_REPORT_MS      10000      /* same failure, logged */
+
+#define STORE_SQLITE_QUEUE_MAX      1024       /* when config says 0 */
+#define STORE_SQLITE_CACHE_BYTES    (16 * 1024 * 1024)
+#define STORE_SQLITE_SWEEP_ROWS     200        /* deleted in one commit */
+#define STORE_SQLITE_READERS_MAX    64
+#define STORE_SQLITE_STATEMENTS     24         /* cached, a connection */
+#define STORE_SQLITE_TEXT_MAX       640        /* bytes of a log line */
+
+/* An entry's rowid is its namespace and its seq, so that the history of a
+   namespace lies together and a page of it is one walk. */
+#define STORE_SQLITE_SEQ_BITS       36
+#define STORE_SQLITE_SEQ_MAX        ((1ULL << STORE_SQLITE_SEQ_BITS) - 1)
+#define STORE_SQLITE_NS_MAX         ((1ULL << 27) - 1)
+
+#define STORE_SQLITE_VERSION_MIN    3037000    /* STRICT tables */
+
+
+/* One connection of SQLite; used by one thread at a time. */
+typedef struct store_sqlite_db_s  store_sqlite_db_t;
+
+struct store_sqlite_db_s {
+    sqlite3            *handle;
+    const char *const  *sql;          /* texts of the statements, borrowed */
+    sqlite3_stmt       *statements[STORE_SQLITE_STATEMENTS];
+    int64_t             deadline_us;  /* of the work in hand; 0: none */
+    store_sqlite_db_t  *next;         /* free list */
+};
+
+
+/* The host lock: byte 0 of the lock file for writes, byte 1, shared, for as
+   long as the store is open. */
+typedef struct store_sqlite_lock_s  store_sqlite_lock_t;
+
+
+typedef struct {
+    pthread_t           thread;
+    pthread_mutex_t     mutex;        /* guards all down to "failed" */
+    pthread_cond_t      wanted;       /* something queued, or closing */
+    store_request_t    *queue;
+    store_request_t   **queue_tail;
+    store_request_t    *done;
+    store_request_t   **done_tail;
+    size_t              waiting;      /* submitted, not done */
+    int                 closing;
+    uint64_t            commits;
+    uint64_t            writes;       /* requests committed */
+    uint64_t            wal_bytes;
+    int                 failed;       /* the last commit failed */
+
+    /* the thread's own */
+
+    store_sqlite_db_t   db;
+    store_request_t    *backlog;      /* taken, not yet in a batch */
+    store_request_t   **backlog_tail;
+    uint64_t            wal_due;      /* bytes: checkpoint from here on */
+    uint64_t            wal_seen;     /* bytes after the last commit */
+    int64_t             truncate_us;  /* not before: TRUNCATE */
+    int64_t             sweep_us;     /* not before: sweep */
+    int64_t             optimize_us;
+    int64_t             reported_us;  /* last failure logged */
+    int                 reported;     /* its code */
+    uint64_t            unreported;   /* requests failed since */
+} store_sqlite_writer_t;
+
+
+typedef struct {
+    pthread_mutex_t     mutex;        /* guards all below */
+    pthread_cond_t      released;     /* a connection came back */
+    store_sqlite_db_t  *free;
+    size_t              count;        /* open, in use or free */
+} store_sqlite_reader_t;
+
+
+struct store_s {
+    store_config_t         config;    /* path: owned copy */
+    char                  *path;
+    store_sqlite_lock_t   *lock;
+    store_sqlite_writer_t  writer;
+    store_sqlite_reader_t  reader;
+};
+
+
+/* store_sqlite.c */
+
+/* Microseconds of the monotonic clock; milliseconds of the real one. */
+int64_t store_sqlite_now_us(void);
+int64_t store_sqlite_now_ms(void);
+
+/* The absolute monotonic time "ms" from now, for pthread_cond_timedwait(). */
+void store_sqlite_time_after(struct timespec *ts, int64_t ms);
+
+/* A condition on the monotonic clock.  0, or an errno. */
+int store_sqlite_cond_open(pthread_cond_t *cond);
+
+/* Starts a thread that takes no signals.  0, or an errno. */
+int store_sqlite_thread_open(pthread_t *thread, void *(*run)(void *),
+    void *data, const char *name);
+
+/* Opens a connection, limits and pragmas set, but no authorizer yet; "sql"
+   has STORE_SQLITE_STATEMENTS texts.  An SQLite code; db->handle may be there
+   for its error text, close it in any case. */
+int store_sqlite_db_open(store_t *store, store_sqlite_db_t *db,
+    const char *const *sql, int query_only);
+
+/* From here on the connection runs our statements only. */
+void store_sqlite_db_seal(store_sqlite_db_t *db, int query_only);
+
+void store_sqlite_db_close(store_sqlite_db_t *db);
+
+/* The n-th statement, prepared once; NULL and an error in the handle. */
+sqlite3_stmt *store_sqlite_statement(store_sqlite_db_t *db, unsigned n);
+
+/* Binds bytes as a blob, never as NULL.  An SQLite code. */
+int store_sqlite_bind(sqlite3_stmt *statement, int n, bytes_t b);
+
+/* View of a blob column, good until the statement moves. */
+bytes_t store_sqlite_column(sqlite3_stmt *statement, int n);
+
+/* What an SQLite code means to the caller of the store. */
+store_rc_t store_sqlite_rc(sqlite3 *handle, int rc);
+
+/* One line for the operator. */
+void store_sqlite_log(store_t *store, int error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+
+/* store_sqlite_lock.c */
+
+/* Opens the lock file, 0600, and starts the thread that waits.  NULL and
+   errno. */
+store_sqlite_lock_t *store_sqlite_lock_open(const char *path);
+
+/* Takes the host lock.  0; EBUSY: not had within "ms"; or another errno.
+   One caller at a time. */
+int store_sqlite_lock_take(store_sqlite_lock_t *lock, int64_t ms);
+
+void store_sqlite_lock_release(store_sqlite_lock_t *lock);
+
+/* Under the host lock: 1 when no other open store of this file is alive on
+   the host, 0 when one is, -1 and errno.  Marks this one as alive. */
+int store_sqlite_lock_first(store_sqlite_lock_t *lock);
+
+/* Never waits, also when the lock is not to be had. */
+void store_sqlite_lock_close(store_sqlite_lock_t *lock);
+
+
+/* store_sqlite_schema.c */
+
+/* Under the host lock, before the connection is sealed: refuses what must
+   not be used, migrates when config.migrate is set.  0, or -1 and a sentence
+   in "error". */
+int store_sqlite_schema_open(store_t *store, store_sqlite_db_t *db,
+    char *error, size_t error_size);
+
+
+/* store_sqlite_writer.c */
+
+/* Takes over writer.db, which is open and sealed.  0, or an errno. */
+int store_sqlite_writer_open(store_t *store);
+
+store_rc_t store_sqlite_writer_submit(store_t *store,
+    store_request_t *request);
+store_request_t *store_sqlite_writer_take(store_t *store);
+void store_sqlite_writer_health(store_t *store, store_health_t *health);
+
+/* Commits what is queued, or fails it with STORE_BUSY when the lock is not
+   to be had; then ends the thread. */
+void store_sqlite_writer_close(store_t *store);
+
+
+/* store_sqlite_apply.c */
+
+/* Texts of the statements of the writer's connection. */
+extern const char *const  store_sqlite_apply_sql[STORE_SQLITE_STATEMENTS];
+
+/* Inside a write transaction.  An SQLite code. */
+int store_sqlite_apply_begin(store_sqlite_db_t *db);
+int store_sqlite_apply_commit(store_sqlite_db_t *db);
+int store_sqlite_apply_rollback(store_sqlite_db_t *db);
+
+/* Applies one request inside a savepoint and sets its rc, failed and
+   results.  SQLITE_OK also when a condition did not hold; another code when
+   the engine failed, then the savepoint is undone if the transaction is
+   still there (sqlite3_get_autocommit()), and the caller logs. */
+int store_sqlite_apply_request(store_sqlite_db_t *db,
+    store_request_t *request, int64_t now_ms);
+
+/* Turns a finished or unfinished request into a failed one. */
+void store_sqlite_apply_fail(store_request_t *request, store_rc_t rc);
+
+/* Read only: 1 when the sweep has something to do, 0, or -1. */
+int store_sqlite_apply_sweep_due(store_sqlite_db_t *db, int64_t now_ms);
+
+/* Deletes some expired items and some of what dropped namespaces left.
+   An SQLite code. */
+int store_sqlite_apply_sweep(store_sqlite_db_t *db, int64_t now_ms);
+
+
+/* store_sqlite_reader.c */
+
+int store_sqlite_reader_open(store_t *store);
+store_rc_t store_sqlite_reader_read(store_t *store, const store_read_t *reads,
+    store_rows_t *rows, size_t count);
+
+/* No read may be running. */
+void store_sqlite_reader_close(store_t *store);
+
+
+#endif /* _STORE_SQLITE_H_INCLUDED_ */

@@ -1,0 +1,896 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * The writer: a bounded queue, one thread, group commit, checkpoints.
+ *
+ * submit() and take() run on the event loop, the rest in the thread.  This
+ * thread is the only one of the process that writes or checkpoints, and it
+ * does both under the host lock only.
+ *
+ *     queue --> backlog --> lock, BEGIN, requests, COMMIT, unlock --> done
+ *                                                                      |
+ *     event loop <-- take() <-- notify(), once a batch <---------------+
+ *
+ * A batch ends at STORE_SQLITE_BATCH_OPS, _BYTES or _US; what is left in the
+ * backlog is the next one.  Between two batches other processes get the lock.
+ * Checkpoints and sweeps come after the answers of the batch before them.
+ *
+ * When the engine fails, the transaction may be gone as a whole (it is after
+ * SQLITE_FULL, may be after IOERR, NOMEM, BUSY and INTERRUPT); then every
+ * request of the batch has failed, whichever met the error.
+ */
+
+
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+
+typedef struct {
+    store_request_t   *first;     /* applied, in order */
+    store_request_t  **last;
+    size_t             requests;
+    size_t             ops;
+    size_t             bytes;
+    int64_t            end_us;    /* commit then, whatever is left */
+} store_sqlite_batch_t;
+
+
+static void *run_writer(void *data);
+static int wait_queued(store_t *store);
+static void take_queued(store_sqlite_writer_t *writer);
+static void commit_batch(store_t *store);
+static int begin_batch(store_t *store);
+static int apply_backlog(store_t *store, store_sqlite_batch_t *batch);
+static int keep_transaction(store_sqlite_db_t *db, int rc);
+static void move_request(store_sqlite_writer_t *writer,
+    store_sqlite_batch_t *batch);
+static size_t count_bytes(const store_request_t *request);
+static void fail_batch(store_t *store, store_sqlite_batch_t *batch, int rc);
+static void fail_backlog(store_t *store, store_rc_t rc);
+static void finish_batch(store_t *store, store_sqlite_batch_t *batch,
+    int committed);
+static int end_transaction(store_t *store, int rc);
+static void reopen_db(store_t *store);
+static void report_failure(store_t *store, const char *what, int rc,
+    size_t requests);
+static void report_healed(store_t *store);
+static int count_frames(void *data, sqlite3 *handle, const char *name,
+    int frames);
+static void checkpoint(store_t *store);
+static int run_checkpoint(store_t *store, int mode);
+static void sweep(store_t *store, int idle);
+static void optimize(store_t *store);
+static void close_writer(store_t *store);
+
+
+/* The event loop's side. */
+
+int
+store_sqlite_writer_open(store_t *store)
+{
+    int                     rc;
+    int64_t                 now_us;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    writer->queue_tail = &writer->queue;
+    writer->done_tail = &writer->done;
+    writer->backlog_tail = &writer->backlog;
+    writer->wal_due = STORE_SQLITE_WAL_PASSIVE;
+
+    now_us = store_sqlite_now_us();
+    writer->sweep_us = now_us + (int64_t) STORE_SQLITE_SWEEP_MS * 1000;
+    writer->optimize_us = now_us + (int64_t) STORE_SQLITE_OPTIMIZE_MS * 1000;
+
+    sqlite3_wal_hook(writer->db.handle, count_frames, writer);
+
+    rc = store_sqlite_cond_open(&writer->wanted);
+
+    if (rc != 0) {
+        return rc;
+    }
+
+    rc = pthread_mutex_init(&writer->mutex, NULL);
+
+    if (rc == 0) {
+        rc = store_sqlite_thread_open(&writer->thread, run_writer, store,
+                                      "mesh-writer");
+
+        if (rc == 0) {
+            return 0;
+        }
+
+        pthread_mutex_destroy(&writer->mutex);
+    }
+
+    pthread_cond_destroy(&writer->wanted);
+
+    return rc;
+}
+
+
+store_rc_t
+store_sqlite_writer_submit(store_t *store, store_request_t *request)
+{
+    int                     idle;
+    store_sqlite_writer_t  *writer;
+
+    if (store_request_check(request) != STORE_OK) {
+        return STORE_INVALID;
+    }
+
+    writer = &store->writer;
+
+    request->next = NULL;
+    request->rc = STORE_OK;
+    request->failed = 0;
+    memset(request->results, 0, request->count * sizeof(store_result_t));
+
+    pthread_mutex_lock(&writer->mutex);
+
+    if (writer->closing || writer->waiting >= store->config.queue_max) {
+        pthread_mutex_unlock(&writer->mutex);
+        return STORE_BUSY;
+    }
+
+    idle = (writer->queue == NULL);
+
+    *writer->queue_tail = request;
+    writer->queue_tail = &request->next;
+    writer->waiting++;
+
+    if (idle) {
+        pthread_cond_signal(&writer->wanted);
+    }
+
+    pthread_mutex_unlock(&writer->mutex);
+
+    return STORE_OK;
+}
+
+
+store_request_t *
+store_sqlite_writer_take(store_t *store)
+{
+    store_request_t        *list;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    pthread_mutex_lock(&writer->mutex);
+
+    list = writer->done;
+    writer->done = NULL;
+    writer->done_tail = &writer->done;
+
+    pthread_mutex_unlock(&writer->mutex);
+
+    return list;
+}
+
+
+void
+store_sqlite_writer_health(store_t *store, store_health_t *health)
+{
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    health->adapter = store_sqlite.name;
+    health->version = sqlite3_libversion();
+
+    pthread_mutex_lock(&writer->mutex);
+
+    health->wal_bytes = writer->wal_bytes;
+    health->queue = writer->waiting;
+    health->commits = writer->commits;
+    health->writes = writer->writes;
+    health->failed = writer->failed;
+
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+
+void
+store_sqlite_writer_close(store_t *store)
+{
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    pthread_mutex_lock(&writer->mutex);
+
+    writer->closing = 1;
+    pthread_cond_signal(&writer->wanted);
+
+    pthread_mutex_unlock(&writer->mutex);
+
+    pthread_join(writer->thread, NULL);
+
+    store_sqlite_db_close(&writer->db);
+    pthread_cond_destroy(&writer->wanted);
+    pthread_mutex_destroy(&writer->mutex);
+}
+
+
+/* The thread. */
+
+static void *
+run_writer(void *data)
+{
+    store_t *store = data;
+
+    int                     idle;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    while (wait_queued(store)) {
+
+        idle = (writer->backlog == NULL);
+
+        if (!idle) {
+            commit_batch(store);
+        }
+
+        if (writer->wal_seen >= writer->wal_due) {
+            checkpoint(store);
+        }
+
+        sweep(store, idle);
+    }
+
+    close_writer(store);
+
+    return NULL;
+}
+
+
+/*
+ * Waits until there is something to write, or it is time to sweep.  0 when
+ * the store closes and all is written.
+ */
+
+static int
+wait_queued(store_t *store)
+{
+    int                     rc, more;
+    int64_t                 left_us;
+    struct timespec         until;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+    rc = 0;
+
+    left_us = writer->sweep_us - store_sqlite_now_us();
+    store_sqlite_time_after(&until, (left_us > 0) ? left_us / 1000 + 1 : 0);
+
+    pthread_mutex_lock(&writer->mutex);
+
+    while (writer->queue == NULL && writer->backlog == NULL
+           && !writer->closing && rc != ETIMEDOUT)
+    {
+        rc = pthread_cond_timedwait(&writer->wanted, &writer->mutex, &until);
+    }
+
+    take_queued(writer);
+
+    more = (writer->backlog != NULL || !writer->closing);
+
+    pthread_mutex_unlock(&writer->mutex);
+
+    return more;
+}
+
+
+/* The caller holds the mutex. */
+static void
+take_queued(store_sqlite_writer_t *writer)
+{
+    if (writer->queue == NULL) {
+        return;
+    }
+
+    *writer->backlog_tail = writer->queue;
+    writer->backlog_tail = writer->queue_tail;
+
+    writer->queue = NULL;
+    writer->queue_tail = &writer->queue;
+}
+
+
+static void
+commit_batch(store_t *store)
+{
+    int                     rc;
+    store_sqlite_batch_t    batch;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    memset(&batch, 0, sizeof(store_sqlite_batch_t));
+    batch.last = &batch.first;
+
+    if (begin_batch(store) != 0) {
+        return;
+    }
+
+    batch.end_us = store_sqlite_now_us() + STORE_SQLITE_BATCH_US;
+
+    rc = apply_backlog(store, &batch);
+
+    if (rc == SQLITE_OK) {
+        rc = store_sqlite_apply_commit(&writer->db);
+    }
+
+    if (rc != SQLITE_OK) {
+        fail_batch(store, &batch, rc);
+
+        if (end_transaction(store, rc) != 0) {
+            reopen_db(store);
+        }
+    }
+
+    store_sqlite_lock_release(store->lock);
+
+    finish_batch(store, &batch, rc == SQLITE_OK);
+}
+
+
+/* The host lock and a transaction; or else all that waits has failed. */
+static int
+begin_batch(store_t *store)
+{
+    int                     rc;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    rc = store_sqlite_lock_take(store->lock, STORE_SQLITE_LOCK_MS);
+
+    if (rc != 0) {
+        store_sqlite_log(store, rc, "store: the lock on \"%s.lock\" was not "
+                         "had within %d s, another process holds it; what "
+                         "waited is refused", store->path,
+                         STORE_SQLITE_LOCK_MS / 1000);
+        fail_backlog(store, (rc == EBUSY) ? STORE_BUSY : STORE_FAILED);
+        return -1;
+    }
+
+    if (writer->db.handle == NULL) {
+        reopen_db(store);
+
+        if (writer->db.handle == NULL) {
+            store_sqlite_lock_release(store->lock);
+            fail_backlog(store, STORE_FAILED);
+            return -1;
+        }
+    }
+
+    rc = store_sqlite_apply_begin(&writer->db);
+
+    if (rc != SQLITE_OK) {
+        report_failure(store, "BEGIN", rc, 1);
+        rc = store_sqlite_rc(writer->db.handle, rc);
+        store_sqlite_lock_release(store->lock);
+        fail_backlog(store, (store_rc_t) rc);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/*
+ * Applies from the backlog until a bound is met.  SQLITE_OK, also when some
+ * requests failed for themselves; another code when all of the batch did.
+ */
+
+static int
+apply_backlog(store_t *store, store_sqlite_batch_t *batch)
+{
+    int                     rc;
+    int64_t                 now_ms;
+    store_request_t        *request;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+    now_ms = store_sqlite_now_ms();
+
+    while (writer->backlog != NULL) {
+        request = writer->backlog;
+
+        if (batch->requests != 0
+            && (batch->ops + request->count > STORE_SQLITE_BATCH_OPS
+                || batch->bytes + count_bytes(request)
+                   > STORE_SQLITE_BATCH_BYTES
+                || store_sqlite_now_us() > batch->end_us))
+        {
+            break;
+        }
+
+        move_request(writer, batch);
+
+        rc = store_sqlite_apply_request(&writer->db, request, now_ms);
+
+        if (rc == SQLITE_OK) {
+            continue;
+        }
+
+        if (!keep_transaction(&writer->db, rc)) {
+            return rc;
+        }
+
+        report_failure(store, "a request", rc, 1);
+    }
+
+    return SQLITE_OK;
+}
+
+
+/* After a request failed in the engine: 1 when the others of the batch may
+   still be committed. */
+static int
+keep_transaction(store_sqlite_db_t *db, int rc)
+{
+    if (sqlite3_get_autocommit(db->handle)) {
+        return 0;
+    }
+
+    switch (rc & 0xff) {
+
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM:
+    case SQLITE_BUSY:
+    case SQLITE_INTERRUPT:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_TOOBIG:
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
+static void
+move_request(store_sqlite_writer_t *writer, store_sqlite_batch_t *batch)
+{
+    store_request_t  *request;
+
+    request = writer->backlog;
+    writer->backlog = request->next;
+
+    if (writer->backlog == NULL) {
+        writer->backlog_tail = &writer->backlog;
+    }
+
+    request->next = NULL;
+    *batch->last = request;
+    batch->last = &request->next;
+
+    batch->requests++;
+    batch->ops += request->count;
+    batch->bytes += count_bytes(request);
+}
+
+
+static size_t
+count_bytes(const store_request_t *request)
+{
+    size_t  i, bytes;
+
+    bytes = 0;
+
+    for (i = 0; i < request->count; i++) {
+        bytes += request->ops[i].key.len + request->ops[i].value.len;
+    }
+
+    return bytes;
+}
+
+
+static void
+fail_batch(store_t *store, store_sqlite_batch_t *batch, int rc)
+{
+    store_rc_t        result;
+    store_request_t  *request;
+
+    result = store_sqlite_rc(store->writer.db.handle, rc);
+
+    report_failure(store, "a commit", rc, batch->requests);
+
+    for (request = batch->first; request; request = request->next) {
+        request->failed = 0;
+        store_sqlite_apply_fail(request, result);
+    }
+
+    /* pages that go home make room in the log */
+
+    if (result == STORE_FULL) {
+        store->writer.wal_due = 0;
+    }
+}
+
+
+static void
+fail_backlog(store_t *store, store_rc_t rc)
+{
+    store_sqlite_batch_t    batch;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    memset(&batch, 0, sizeof(store_sqlite_batch_t));
+    batch.last = &batch.first;
+
+    while (writer->backlog != NULL) {
+        store_sqlite_apply_fail(writer->backlog, rc);
+        move_request(writer, &batch);
+    }
+
+    finish_batch(store, &batch, 0);
+}
+
+
+/* Hands the batch over, all of it at once. */
+static void
+finish_batch(store_t *store, store_sqlite_batch_t *batch, int committed)
+{
+    store_sqlite_writer_t  *writer;
+
+    if (batch->requests == 0) {
+        return;
+    }
+
+    writer = &store->writer;
+
+    if (committed) {
+        report_healed(store);
+    }
+
+    pthread_mutex_lock(&writer->mutex);
+
+    *writer->done_tail = batch->first;
+    writer->done_tail = batch->last;
+
+    writer->waiting -= batch->requests;
+    writer->wal_bytes = writer->wal_seen;
+    writer->failed = !committed;
+
+    if (committed) {
+        writer->commits++;
+        writer->writes += batch->requests;
+    }
+
+    pthread_mutex_unlock(&writer->mutex);
+
+    if (store->config.notify != NULL) {
+        store->config.notify(store->config.data);
+    }
+}
+
+
+/* After a failure: 0 when no transaction is left. */
+static int
+end_transaction(store_t *store, int rc)
+{
+    store_sqlite_db_t  *db;
+
+    db = &store->writer.db;
+
+    if (!sqlite3_get_autocommit(db->handle)) {
+        (void) store_sqlite_apply_rollback(db);
+    }
+
+    switch (rc & 0xff) {
+
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_MISUSE:
+    case SQLITE_READONLY:
+        return -1;
+
+    default:
+        return sqlite3_get_autocommit(db->handle) ? 0 : -1;
+    }
+}
+
+
+/* Under the host lock. */
+static void
+reopen_db(store_t *store)
+{
+    int                 rc;
+    store_sqlite_db_t  *db;
+
+    db = &store->writer.db;
+
+    store_sqlite_db_close(db);
+
+    rc = store_sqlite_db_open(store, db, store_sqlite_apply_sql, 0);
+
+    if (rc != SQLITE_OK) {
+        report_failure(store, "opening it again", rc, 0);
+        store_sqlite_db_close(db);
+        return;
+    }
+
+    store_sqlite_db_seal(db, 0);
+    sqlite3_wal_hook(db->handle, count_frames, &store->writer);
+}
+
+
+/*
+ * The first failure of a kind is logged, then at most one line every
+ * STORE_SQLITE_REPORT_MS: a full disk fails thousands of commits a second.
+ */
+
+static void
+report_failure(store_t *store, const char *what, int rc, size_t requests)
+{
+    int                     error;
+    int64_t                 now_us;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+    now_us = store_sqlite_now_us();
+
+    writer->unreported += requests;
+
+    if (writer->reported == rc
+        && now_us - writer->reported_us
+           < (int64_t) STORE_SQLITE_REPORT_MS * 1000)
+    {
+        return;
+    }
+
+    error = writer->db.handle ? sqlite3_system_errno(writer->db.handle) : 0;
+
+    store_sqlite_log(store, error, "store: %s failed on \"%s\": %s (%d), "
+                     "%llu requests failed", what, store->path,
+                     sqlite3_errstr(rc), rc,
+                     (unsigned long long) writer->unreported);
+
+    writer->reported = rc;
+    writer->reported_us = now_us;
+    writer->unreported = 0;
+}
+
+
+static void
+report_healed(store_t *store)
+{
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    if (writer->reported == SQLITE_OK) {
+        return;
+    }
+
+    store_sqlite_log(store, 0, "store: writing to \"%s\" again, %llu more "
+                     "requests failed before", store->path,
+                     (unsigned long long) writer->unreported);
+
+    writer->reported = SQLITE_OK;
+    writer->unreported = 0;
+}
+
+
+/* Checkpoints. */
+
+static int
+count_frames(void *data, sqlite3 *handle, const char *name, int frames)
+{
+    store_sqlite_writer_t *writer = data;
+
+    uint64_t  bytes;
+
+    bytes = (uint64_t) frames * STORE_SQLITE_WAL_FRAME;
+
+    /* the log was started over */
+
+    if (bytes < writer->wal_seen) {
+        writer->wal_due = STORE_SQLITE_WAL_PASSIVE;
+    }
+
+    writer->wal_seen = bytes;
+
+    return SQLITE_OK;
+}
+
+
+/*
+ * PASSIVE copies what no reader needs and waits for nobody.  When readers
+ * have kept the log from starting over for too long, TRUNCATE waits for them,
+ * shortly, while new ones read the database alone.
+ */
+
+static void
+checkpoint(store_t *store)
+{
+    int                     rc;
+    int64_t                 now_us;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    if (writer->db.handle == NULL
+        || store_sqlite_lock_take(store->lock, STORE_SQLITE_LOCK_MS) != 0)
+    {
+        return;
+    }
+
+    now_us = store_sqlite_now_us();
+
+    if (writer->wal_seen >= STORE_SQLITE_WAL_TRUNCATE
+        && now_us >= writer->truncate_us)
+    {
+        writer->truncate_us = now_us + 1000000;
+        rc = run_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+
+    } else {
+        rc = run_checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    }
+
+    store_sqlite_lock_release(store->lock);
+
+    writer->wal_due = writer->wal_seen + STORE_SQLITE_WAL_STEP;
+
+    if (writer->wal_due < STORE_SQLITE_WAL_PASSIVE) {
+        writer->wal_due = STORE_SQLITE_WAL_PASSIVE;
+    }
+
+    if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY) {
+        report_failure(store, "a checkpoint", rc, 0);
+    }
+}
+
+
+/* Under the host lock. */
+static int
+run_checkpoint(store_t *store, int mode)
+{
+    int       rc, frames, copied;
+    sqlite3  *handle;
+
+    handle = store->writer.db.handle;
+
+    sqlite3_busy_timeout(handle, STORE_SQLITE_TRUNCATE_MS);
+    rc = sqlite3_wal_checkpoint_v2(handle, NULL, mode, &frames, &copied);
+    sqlite3_busy_timeout(handle, STORE_SQLITE_BUSY_MS);
+
+    if (rc == SQLITE_OK && mode == SQLITE_CHECKPOINT_TRUNCATE) {
+        store->writer.wal_seen = 0;
+    }
+
+    return rc;
+}
+
+
+/* Small work for idle times; overdue, it is done between batches. */
+static void
+sweep(store_t *store, int idle)
+{
+    int                     rc;
+    int64_t                 now_us, now_ms;
+    store_sqlite_db_t      *db;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+    db = &writer->db;
+    now_us = store_sqlite_now_us();
+
+    if (!idle) {
+        now_us -= (int64_t) STORE_SQLITE_OVERDUE_MS * 1000;
+    }
+
+    if (now_us < writer->sweep_us || db->handle == NULL) {
+        return;
+    }
+
+    now_ms = store_sqlite_now_ms();
+    writer->sweep_us = store_sqlite_now_us()
+                       + (int64_t) STORE_SQLITE_SWEEP_MS * 1000;
+
+    if (store_sqlite_apply_sweep_due(db, now_ms) != 1) {
+
+        if (idle && now_us >= writer->optimize_us) {
+            optimize(store);
+        }
+
+        return;
+    }
+
+    if (store_sqlite_lock_take(store->lock, STORE_SQLITE_LOCK_MS) != 0) {
+        return;
+    }
+
+    rc = store_sqlite_apply_begin(db);
+
+    if (rc == SQLITE_OK) {
+        rc = store_sqlite_apply_sweep(db, now_ms);
+    }
+
+    if (rc == SQLITE_OK) {
+        rc = store_sqlite_apply_commit(db);
+    }
+
+    if (rc != SQLITE_OK) {
+        report_failure(store, "a sweep", rc, 0);
+
+        if (end_transaction(store, rc) != 0) {
+            reopen_db(store);
+        }
+    }
+
+    store_sqlite_lock_release(store->lock);
+
+    if (rc == SQLITE_OK) {
+
+        /* there may be more of it: when idle, the next step is at once */
+
+        writer->sweep_us = store_sqlite_now_us();
+    }
+}
+
+
+/* Under the host lock, since it may write. */
+static void
+optimize(store_t *store)
+{
+    int                     rc;
+    store_sqlite_writer_t  *writer;
+
+    writer = &store->writer;
+
+    writer->optimize_us = store_sqlite_now_us()
+                          + (int64_t) STORE_SQLITE_OPTIMIZE_MS * 1000;
+
+    if (store_sqlite_lock_take(store->lock, STORE_SQLITE_LOCK_MS) != 0) {
+        return;
+    }
+
+    sqlite3_set_authorizer(writer->db.handle, NULL, NULL);
+
+    rc = sqlite3_exec(writer->db.handle, "PRAGMA analysis_limit = 400;"
+                      "PRAGMA optimize;", NULL, NULL, NULL);
+
+    store_sqlite_db_seal(&writer->db, 0);
+
+    if (rc != SQLITE_OK) {
+        report_failure(store, "optimize", rc, 0);
+        (void) end_transaction(store, rc);
+    }
+
+    store_sqlite_lock_release(store->lock);
+}
+
+
+/*
+ * The last checkpoint leaves the database file complete, so that a copy of
+ * it, made while no process runs, is a whole copy.
+ */
+
+static void
+close_writer(store_t *store)
+{
+    if (store->writer.db.handle == NULL
+        || store_sqlite_lock_take(store->lock, STORE_SQLITE_CLOSE_MS) != 0)
+    {
+        return;
+    }
+
+    (void) run_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+
+    store_sqlite_lock_release(store->lock);
+}

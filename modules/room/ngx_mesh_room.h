@@ -22,6 +22,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_mesh_origin.h"
 #include "ngx_mesh_principal.h"
 #include "ngx_mesh_store.h"
 #include "ngx_mesh_wake.h"
@@ -76,8 +77,7 @@ typedef struct {
     ngx_uint_t                 rate;           /* frames a second; 0: any */
     ngx_uint_t                 join_max;       /* rooms of a connection */
     ngx_uint_t                 connections;    /* of a participant, worker */
-    ngx_array_t               *hosts;          /* ngx_str_t, or NULL */
-    ngx_array_t               *origins;        /* ngx_str_t, or NULL */
+    ngx_mesh_origin_t          origin;         /* checked also on writes */
 } ngx_http_mesh_room_loc_conf_t;
 
 
@@ -140,6 +140,31 @@ bytes_t ngx_mesh_room_record_key(ngx_pool_t *pool, const char *kind,
 
 /* A copy of text in pool; data is NULL when out of memory. */
 bytes_t ngx_mesh_room_record_copy(ngx_pool_t *pool, bytes_t text);
+
+/* The operations that make somebody a member of an existing room:
+   NGX_MESH_ROOM_JOIN_OPS of them, texts in pool.  Operation 0 checks that the
+   room is there, operation 1 that it was no member yet.  head is the room's
+   last seq: where what the new member has not read begins.  NGX_OK,
+   NGX_ERROR: no memory. */
+#define NGX_MESH_ROOM_JOIN_OPS  4
+
+ngx_int_t ngx_mesh_room_record_join_ops(ngx_pool_t *pool, store_op_t *ops,
+    bytes_t room, const ngx_mesh_room_member_t *member, uint64_t head);
+
+/* The operations that end a membership: NGX_MESH_ROOM_LEAVE_OPS of them.
+   Operation 0 checks that there is one. */
+#define NGX_MESH_ROOM_LEAVE_OPS  3
+
+ngx_int_t ngx_mesh_room_record_leave_ops(ngx_pool_t *pool, store_op_t *ops,
+    bytes_t room, bytes_t participant);
+
+/* rooms: read/<p_id>/<r_id>, a seq in decimal: up to where a participant has
+   read.  Writes at most NGX_MESH_ROOM_SEQ_LEN characters; reads them, 0 when
+   they are no number. */
+#define NGX_MESH_ROOM_SEQ_LEN  20
+
+void ngx_mesh_room_record_seq_write(bytes_writer_t *w, uint64_t seq);
+uint64_t ngx_mesh_room_record_seq_read(bytes_t text);
 
 
 /* Participants (ngx_mesh_room_participant.c) ----------------------------- */
@@ -229,10 +254,11 @@ bytes_t ngx_mesh_room_message_encode(ngx_pool_t *pool, uint64_t seq,
     bytes_t stored);
 
 /* 1 when the stored message mentions "@name", whatever the case of ASCII
-   letters, ended by no letter, digit, "_" or "-".  A sender does not mention
-   itself: senderId equal to id gives 0. */
+   letters, with no letter, digit, "_" or "-" on either side.  A sender does
+   not mention itself: senderId equal to id gives 0.  scratch needs room for
+   stored.len bytes and is left as it was. */
 ngx_uint_t ngx_mesh_room_message_mention(bytes_t stored, bytes_t name,
-    bytes_t id);
+    bytes_t id, bytes_writer_t *scratch);
 
 
 /* History (ngx_mesh_room_history.c) -------------------------------------- */

@@ -49,10 +49,10 @@ static const bytes_t  accepted[] = {
 
 
 static const struct {
-    const char      *name;
-    bytes_t          text;
-    json_scan_rc_t   rc;
-    size_t           at;
+    const char     *name;
+    bytes_t         text;
+    json_scan_rc_t  rc;
+    size_t          at;
 } refused[] = {
     { "nothing", bytes_literal(""), JSON_SCAN_SYNTAX, 0 },
     { "blanks", bytes_literal(" \n"), JSON_SCAN_SYNTAX, 2 },
@@ -192,9 +192,9 @@ test_accepted(void)
 static void
 test_refused(void)
 {
-    size_t           i, at;
-    uint8_t         *copy;
-    json_scan_rc_t   rc;
+    size_t          i, at;
+    uint8_t        *copy;
+    json_scan_rc_t  rc;
 
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         copy = copy_text(refused[i].text);
@@ -247,9 +247,9 @@ write_members(bytes_writer_t *w, unsigned n)
 static void
 test_member_limits(void)
 {
-    size_t           i;
-    uint8_t         *text;
-    bytes_writer_t   w;
+    size_t          i;
+    uint8_t        *text;
+    bytes_writer_t  w;
 
     text = malloc(TEST_BIG);
 
@@ -346,10 +346,10 @@ write_block(char *text, uint32_t n)
 static uint32_t
 find_collision(uint32_t hash, char *a, char *b)
 {
-    char             text[TEST_BLOCK];
-    uint32_t         i, h, slot;
+    char      text[TEST_BLOCK];
+    uint32_t  i, h, slot;
 
-    static uint32_t  seen[TEST_TRIES];       /* number of a text + 1 */
+    static uint32_t  seen[TEST_TRIES];        /* number of a text + 1 */
 
     memset(seen, 0, sizeof(seen));
 
@@ -412,10 +412,10 @@ write_colliding(bytes_writer_t *w)
 static void
 test_colliding_keys(void)
 {
-    double           plain_ms, hostile_ms;
-    uint8_t         *buf;
-    json_scan_rc_t   rc, plain_rc;
-    bytes_writer_t   w;
+    double          plain_ms, hostile_ms;
+    uint8_t        *buf;
+    json_scan_rc_t  rc, plain_rc;
+    bytes_writer_t  w;
 
     buf = malloc(TEST_BIG);
 
@@ -448,10 +448,10 @@ test_colliding_keys(void)
 static void
 test_equal_hashes(void)
 {
-    char          text[256];
-    unsigned      i, n, other;
-    json_scan_t   value, key, object;
-    size_t        pos;
+    char         text[256];
+    size_t       pos;
+    unsigned     i, n, other;
+    json_scan_t  value, key, object;
 
     /* FNV-1a of "costarring" and "liquid" is the same in 32 bits, and so is
        that of "declinate" and "macallums" */

@@ -41,6 +41,7 @@ typedef enum {
 #define WS_CLOSE_GOING_AWAY   1001
 #define WS_CLOSE_PROTOCOL     1002
 #define WS_CLOSE_UNSUPPORTED  1003
+#define WS_CLOSE_NONE         1005    /* never on the wire: no code given */
 #define WS_CLOSE_INVALID      1007
 #define WS_CLOSE_POLICY       1008
 #define WS_CLOSE_TOO_BIG      1009
@@ -97,11 +98,15 @@ void ws_frame_buffer_set(ws_frame_parser_t *p, uint8_t *buf, size_t size);
 
 /* Feeds *in and advances it.  Returns after each whole message or control
    frame; call again while *in has bytes.  On AGAIN with p->need != 0 the
-   caller gives a buffer of at least that size and calls again.  A text is
-   complete and valid UTF-8 when it comes out. */
+   caller gives a buffer of at least that size and calls again; it is asked
+   for when payload is there, not by a head alone, and grows with what came.
+   A text is complete and valid UTF-8 when it comes out.  After a CLOSE all
+   further input is skipped. */
 ws_frame_rc_t ws_frame_parse(ws_frame_parser_t *p, bytes_t *in);
 
-/* The message was used; the parser may reuse the buffer. */
+/* The message was used; the parser may reuse the buffer, or is given another
+   (the old one must not be gone before).  The next ws_frame_parse() implies
+   it. */
 void ws_frame_taken(ws_frame_parser_t *p);
 
 /* Bytes of the head of an unmasked (server) frame of that payload length. */
@@ -111,7 +116,8 @@ size_t ws_frame_head_len(uint64_t payload_len);
 void ws_frame_head_write(bytes_writer_t *w, ws_frame_opcode_t opcode,
     uint64_t payload_len);
 
-/* Writes a whole close frame; reason is cut to fit and to valid UTF-8. */
+/* Writes a whole close frame; reason is cut to fit and to valid UTF-8.  For
+   WS_CLOSE_NONE a frame without a body. */
 void ws_frame_close_write(bytes_writer_t *w, uint16_t code, bytes_t reason);
 
 /* 1 when a client may send that close code (7.4.1, 7.4.2). */

@@ -156,8 +156,14 @@ check_read(const store_read_t *read)
     case STORE_GET:
         return (read->key.len != 0) ? STORE_OK : STORE_INVALID;
 
-    case STORE_RANGE:
     case STORE_FEED:
+        if (read->key.len != 0) {
+            return STORE_OK;
+        }
+
+        /* fall through */
+
+    case STORE_RANGE:
         if (read->limit == 0 || read->limit > STORE_LIMIT_MAX) {
             return STORE_INVALID;
         }

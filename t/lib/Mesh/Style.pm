@@ -29,7 +29,7 @@ my $HEAP = qr/\b(?:malloc|calloc|realloc|strdup)\s*\(/;
 
 my $FOREIGN = qr/(?:^|_)(users?|friends?|clusters?|channels?|subscribers?
                  |packets?|broadcasts?|spools?|backends?|credentials?
-                 |instances?|buckets?|receipts?|ranks?|daemons?)(?:_|$)/x;
+                 |instances?|receipts?|ranks?|daemons?)(?:_|$)/x;
 my $VAGUE = qr/(?:^|_)(do|handle|process|manage)_/;
 
 my $HEADER_C = join "\n",

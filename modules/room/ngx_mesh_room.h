@@ -47,6 +47,8 @@
 
 typedef struct ngx_mesh_room_hub_s         ngx_mesh_room_hub_t;
 typedef struct ngx_mesh_room_connection_s  ngx_mesh_room_connection_t;
+typedef struct ngx_mesh_room_participants_s
+    ngx_mesh_room_participants_t;
 
 
 /* Configuration ---------------------------------------------------------- */
@@ -62,6 +64,7 @@ typedef struct {
     ngx_mesh_principal_api_t  *principal;
     ngx_mesh_store_t          *store;
     ngx_mesh_room_hub_t       *hub;
+    ngx_mesh_room_participants_t  *participants;
     ngx_log_t                 *log;
 } ngx_http_mesh_room_main_conf_t;
 
@@ -183,6 +186,10 @@ typedef struct {
 typedef void (*ngx_mesh_room_participant_pt)(void *data,
     const ngx_mesh_room_participant_t *participant, problem_t problem);
 
+
+/* The cache of this worker (init_process); NULL: no memory. */
+ngx_mesh_room_participants_t *ngx_mesh_room_participant_init(
+    ngx_pool_t *pool);
 
 /* Finds the participant behind a DID.  NGX_OK: then() was called, from the
    cache, on this stack.  NGX_AGAIN: then() will be called, unless *job->data

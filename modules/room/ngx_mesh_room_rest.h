@@ -8,7 +8,7 @@
  * What the files of the REST half share: one request from the route to its
  * answer, over any number of jobs.
  *
- * A step returns what finalizes the request, or NGX_AGAIN when it left the
+ * A step returns what finalizes the request, or NGX_DONE when it left the
  * request waiting for a job whose completion is the next step.  Everything is
  * in r->pool; rows of a job die after the step that was given them.
  */

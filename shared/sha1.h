@@ -28,7 +28,10 @@ typedef struct {
 } sha1_t;
 
 
+/* Opens a digest of nothing. */
 void sha1_open(sha1_t *s);
+
+/* Adds bytes, in any portions. */
 void sha1_feed(sha1_t *s, bytes_t b);
 
 /* Appends the SHA1_SIZE bytes of the digest; s must be opened again. */

@@ -38,6 +38,15 @@ signature_verify(const did_key_t *key, bytes_t message, bytes_t sig)
 }
 
 
+int
+signature_key_valid(const did_key_t *key)
+{
+    return key->algorithm == DID_ED25519
+           && key->len == crypto_sign_PUBLICKEYBYTES
+           && crypto_core_ed25519_is_valid_point(key->key) == 1;
+}
+
+
 void
 signature_key_open(signature_key_t *key, const uint8_t *seed)
 {

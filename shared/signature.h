@@ -32,6 +32,10 @@ typedef struct {
    and non-canonical points and S >= L. */
 int signature_verify(const did_key_t *key, bytes_t message, bytes_t sig);
 
+/* 1 when the key is one that signature_verify() could accept at all: a
+   canonical point of the main subgroup. */
+int signature_key_valid(const did_key_t *key);
+
 /* Makes a key pair from a seed of SIGNATURE_SEED_LEN bytes. */
 void signature_key_open(signature_key_t *key, const uint8_t *seed);
 

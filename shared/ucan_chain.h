@@ -23,7 +23,10 @@
 
 
 #define UCAN_CHAIN_ARGS_MAX        8
+#define UCAN_CHAIN_NAME_BYTES_MAX  64       /* of one argument's name */
 #define UCAN_CHAIN_ARG_BYTES_MAX   1024     /* of one value */
+
+#define UCAN_CHAIN_SESSION_OPEN    "/session/open"
 
 
 /* One argument of a command: text only in this release. */
@@ -47,7 +50,9 @@ typedef struct {
     size_t          anchor_count;
     ucan_limits_t   limits;
     int64_t         leeway;       /* seconds, both ends */
-    int64_t         session_max;  /* seconds from now a session may last */
+    int64_t         session_max;  /* seconds from now a session may last;
+                                     negative: for ever, only for tools that
+                                     look at tokens that are no login */
 
     /* asked for every token of a path before it counts; may be NULL */
     int           (*revoked)(void *data, const cid_t *cid);
@@ -83,6 +88,18 @@ ucan_verdict_t ucan_chain_open(ucan_chain_t *chain, ucan_bundle_t *bundle,
 /* May the holder do this now?  UCAN_OK, or the closest reason why not. */
 ucan_verdict_t ucan_chain_allow(ucan_chain_t *chain,
     const ucan_request_t *request, int64_t now);
+
+/* The requirement of a location: a session is asked as by
+   ucan_chain_allow(); an invocation passes when its own command is the
+   required one or lies below it (whoever answers sees that command). */
+ucan_verdict_t ucan_chain_require(ucan_chain_t *chain,
+    const ucan_request_t *request, int64_t now);
+
+/* May the holder of a 0.x session do "ability" ("room/send") with any
+   resource?  "facts" is a JSON object, checked by the caller, that caveats
+   must agree with; empty: only the empty caveat passes. */
+ucan_verdict_t ucan_chain_allow_resource(ucan_chain_t *chain,
+    bytes_t resource, bytes_t ability, bytes_t facts, int64_t now);
 
 /* Is the session still good (time, revocation of the top and of at least
    one path)?  Cheap: no signature is checked twice. */

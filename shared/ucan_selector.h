@@ -34,12 +34,26 @@ typedef struct {
 } ucan_selector_value_t;
 
 
+#define UCAN_SELECTOR_NAME_MAX  256       /* bytes of a name with escapes */
+
+
 /* 0 when text is a well-formed selector, else -1. */
 int ucan_selector_validate(bytes_t text);
 
-/* Resolves over root. */
+/* Resolves over root.  With UCAN_SELECTOR_NULL the value is null. */
 ucan_selector_rc_t ucan_selector_resolve(bytes_t text,
     const cbor_item_t *root, ucan_selector_value_t *value);
+
+/* Elements of a value that is a collection (list, bytes, values of a map);
+   -1 when it is none. */
+int ucan_selector_count(const ucan_selector_value_t *value, size_t *count);
+
+/* Walks a collection: "r" was opened by ucan_selector_walk(), then the next
+   element, or -1 at the end. */
+void ucan_selector_walk(const ucan_selector_value_t *value,
+    bytes_reader_t *r);
+int ucan_selector_next(const ucan_selector_value_t *value, bytes_reader_t *r,
+    cbor_item_t *element);
 
 
 #endif /* _UCAN_SELECTOR_H_INCLUDED_ */

@@ -25,6 +25,7 @@
 #define UCAN_TOKEN_COUNT_MAX      64        /* in a bundle */
 #define UCAN_TOKEN_DEPTH_MAX      16        /* tokens on one path */
 #define UCAN_TOKEN_PROOFS_MAX     64        /* links in one token */
+#define UCAN_TOKEN_CAPS_MAX       1024      /* 0.x capabilities in a bundle */
 #define UCAN_TOKEN_INFLATED_MAX   262144    /* bytes out of a gzip */
 
 
@@ -56,6 +57,14 @@ typedef struct {
 } ucan_limits_t;
 
 
+/* One capability of a 0.x token: one entry of the list of caveats. */
+typedef struct {
+    bytes_t  with;                /* resource, a URI */
+    bytes_t  can;                 /* ability */
+    bytes_t  caveat;              /* JSON object */
+} ucan_token_cap_t;
+
+
 typedef struct {
     ucan_token_kind_t  kind;
     ucan_token_seal_t  seal;
@@ -71,12 +80,16 @@ typedef struct {
     bytes_t            policy;       /* 1.0 delegation: DAG-CBOR list */
     bytes_t            args;         /* 1.0 invocation: DAG-CBOR map */
     bytes_t            caps;         /* 0.10: JSON object text */
+    ucan_token_cap_t  *capabilities; /* 0.10: the same, taken apart */
+    size_t             capability_count;
     cid_t             *proofs;       /* in the order of the token */
     size_t             proof_count;
     int64_t            exp;          /* seconds; only when has_exp */
     int64_t            nbf;          /* seconds; only when has_nbf */
     unsigned           has_exp:1;
     unsigned           has_nbf:1;
+    unsigned           foreign:1;    /* it also names proofs by CIDs of other
+                                        kinds, which nobody can present */
 } ucan_token_t;
 
 
@@ -115,12 +128,20 @@ typedef struct {
 } ucan_bundle_t;
 
 
+/* The bounds above, for whoever has no others. */
+void ucan_limits_init(ucan_limits_t *limits);
+
 /* Parses what a request presents.  "token" is the text after "Bearer "
    (a JWT, or a container of form B, C, O or P); "proofs" is the value of
    the "ucans" header or empty.  Views in the bundle borrow from token,
    proofs and memory.  Checks form and limits only; no signature, no time. */
 ucan_verdict_t ucan_bundle_parse(ucan_bundle_t *bundle, bytes_t token,
     bytes_t proofs, const ucan_limits_t *limits, ucan_memory_t *memory);
+
+/* The same from envelopes of 1.0, each a whole one (a decoded container). */
+ucan_verdict_t ucan_bundle_parse_envelopes(ucan_bundle_t *bundle,
+    const bytes_t *list, size_t count, const ucan_limits_t *limits,
+    ucan_memory_t *memory);
 
 /* The token with that CID, or NULL. */
 ucan_token_t *ucan_bundle_find(const ucan_bundle_t *bundle,
@@ -129,6 +150,13 @@ ucan_token_t *ucan_bundle_find(const ucan_bundle_t *bundle,
 /* Checks the signature once and remembers.  UCAN_OK, UCAN_BAD_SIGNATURE or
    UCAN_UNSUPPORTED (issuer's key type). */
 ucan_verdict_t ucan_token_verify(ucan_token_t *token);
+
+/* 1 when text is a DID without path, query or fragment. */
+int ucan_token_did_valid(bytes_t text);
+
+/* 1 when text looks like the did:key of an Ed25519 key; that the key is one
+   is known after ucan_token_verify(). */
+int ucan_token_did_signs(bytes_t text);
 
 /* Short stable text of a verdict for logs and problem details, and its slug
    ("token-expired"). */

@@ -1,0 +1,293 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * Deep equality of JSON values and the two questions asked of caveats (UCAN
+ * 0.10, "cap"): does a proof's caveat cover a token's, does a request meet
+ * it.
+ *
+ * Pure: any thread, no heap.  Recursion is as deep as the JSON, which
+ * json_scan_validate() bounds, and the caller's work counter bounds the time
+ * whatever the shape of the objects.
+ */
+
+
+#include "json_scan.h"
+#include "ucan_caveat.h"
+
+
+static int spend(size_t *work, size_t bytes);
+static int find_field(const json_scan_t *object, const json_scan_t *key,
+    json_scan_t *value, size_t *work);
+static int equal_values(const json_scan_t *a, const json_scan_t *b,
+    size_t *work);
+static int equal_objects(const json_scan_t *a, const json_scan_t *b,
+    size_t *work);
+static int equal_arrays(const json_scan_t *a, const json_scan_t *b,
+    size_t *work);
+static int equal_strings(const json_scan_t *a, const json_scan_t *b);
+static int equal_numbers(const json_scan_t *a, const json_scan_t *b);
+static int equal_text(const json_scan_t *value, bytes_t text);
+static int match_arg(const json_scan_t *key, const json_scan_t *value,
+    const ucan_caveat_facts_t *facts);
+
+
+int
+ucan_caveat_covers(bytes_t parent, bytes_t child, size_t *work)
+{
+    size_t       pos;
+    json_scan_t  a, b, key, value, same;
+
+    if (json_scan_open(parent, &a) != 0 || json_scan_open(child, &b) != 0) {
+        return 0;
+    }
+
+    pos = 0;
+
+    while (json_scan_next(&a, &pos, &key, &value) == 0) {
+        if (find_field(&b, &key, &same, work) != 0
+            || !equal_values(&value, &same, work))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+int
+ucan_caveat_match(bytes_t caveat, const ucan_caveat_facts_t *facts,
+    size_t *work)
+{
+    size_t       pos;
+    json_scan_t  object, key, value, known, fact;
+
+    if (json_scan_open(caveat, &object) != 0) {
+        return 0;
+    }
+
+    if (facts->json.len != 0 && json_scan_open(facts->json, &known) != 0) {
+        return 0;
+    }
+
+    pos = 0;
+
+    while (json_scan_next(&object, &pos, &key, &value) == 0) {
+
+        if (!spend(work, value.raw.len + facts->arg_count)) {
+            return 0;
+        }
+
+        if (match_arg(&key, &value, facts)) {
+            continue;
+        }
+
+        if (facts->json.len == 0
+            || find_field(&known, &key, &fact, work) != 0
+            || !equal_values(&value, &fact, work))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+spend(size_t *work, size_t bytes)
+{
+    bytes += 16;
+
+    if (*work < bytes) {
+        *work = 0;
+        return 0;
+    }
+
+    *work -= bytes;
+
+    return 1;
+}
+
+
+static int
+find_field(const json_scan_t *object, const json_scan_t *key,
+    json_scan_t *value, size_t *work)
+{
+    uint8_t         name[UCAN_CAVEAT_KEY_MAX + 1];
+    bytes_writer_t  w;
+
+    if (!spend(work, object->raw.len)) {
+        return -1;
+    }
+
+    bytes_writer_open(&w, name, UCAN_CAVEAT_KEY_MAX);
+
+    if (json_scan_string(key, &w) != 0) {
+        return -1;
+    }
+
+    *w.pos = '\0';
+
+    return json_scan_find(object, (const char *) name, value);
+}
+
+
+static int
+equal_values(const json_scan_t *a, const json_scan_t *b, size_t *work)
+{
+    if (a->type != b->type || !spend(work, a->raw.len)) {
+        return 0;
+    }
+
+    switch (a->type) {
+
+    case JSON_SCAN_NULL:
+        return 1;
+
+    case JSON_SCAN_BOOL:
+        return a->truth == b->truth;
+
+    case JSON_SCAN_NUMBER:
+        return equal_numbers(a, b);
+
+    case JSON_SCAN_STRING:
+        return equal_strings(a, b);
+
+    case JSON_SCAN_ARRAY:
+        return equal_arrays(a, b, work);
+
+    default:
+        return equal_objects(a, b, work);
+    }
+}
+
+
+/* Keys are unique, so an equal count and one direction are enough. */
+static int
+equal_objects(const json_scan_t *a, const json_scan_t *b, size_t *work)
+{
+    size_t       pos, left;
+    json_scan_t  key, value, same;
+
+    left = 0;
+    pos = 0;
+
+    while (json_scan_next(b, &pos, &key, &value) == 0) {
+        left++;
+    }
+
+    pos = 0;
+
+    while (json_scan_next(a, &pos, &key, &value) == 0) {
+        if (left-- == 0
+            || find_field(b, &key, &same, work) != 0
+            || !equal_values(&value, &same, work))
+        {
+            return 0;
+        }
+    }
+
+    return left == 0;
+}
+
+
+static int
+equal_arrays(const json_scan_t *a, const json_scan_t *b, size_t *work)
+{
+    int          more_a, more_b;
+    size_t       i, j;
+    json_scan_t  x, y;
+
+    i = 0;
+    j = 0;
+
+    for ( ;; ) {
+        more_a = json_scan_next(a, &i, NULL, &x) == 0;
+        more_b = json_scan_next(b, &j, NULL, &y) == 0;
+
+        if (!more_a || !more_b) {
+            return more_a == more_b;
+        }
+
+        if (!equal_values(&x, &y, work)) {
+            return 0;
+        }
+    }
+}
+
+
+static int
+equal_strings(const json_scan_t *a, const json_scan_t *b)
+{
+    uint8_t         buf[UCAN_CAVEAT_STRING_MAX];
+    bytes_t         text;
+    bytes_writer_t  w;
+
+    if (json_scan_plain(a, &text) == 0) {
+        return equal_text(b, text);
+    }
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+
+    return json_scan_string(a, &w) == 0
+           && equal_text(b, bytes_writer_view(&w));
+}
+
+
+/* Exact: where doubles have gaps between integers only the same digits are
+   equal. */
+static int
+equal_numbers(const json_scan_t *a, const json_scan_t *b)
+{
+    double  x, y;
+
+    if (bytes_equal(a->raw, b->raw)) {
+        return 1;
+    }
+
+    return json_scan_number(a, &x) == 0
+           && json_scan_number(b, &y) == 0
+           && x == y
+           && x < 9007199254740992.0
+           && x > -9007199254740992.0;
+}
+
+
+static int
+equal_text(const json_scan_t *value, bytes_t text)
+{
+    uint8_t         buf[UCAN_CAVEAT_STRING_MAX];
+    bytes_t         plain;
+    bytes_writer_t  w;
+
+    if (json_scan_plain(value, &plain) == 0) {
+        return bytes_equal(plain, text);
+    }
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+
+    return json_scan_string(value, &w) == 0
+           && bytes_equal(bytes_writer_view(&w), text);
+}
+
+
+static int
+match_arg(const json_scan_t *key, const json_scan_t *value,
+    const ucan_caveat_facts_t *facts)
+{
+    size_t  i;
+
+    for (i = 0; i < facts->arg_count; i++) {
+        if (equal_text(key, facts->args[i].name)) {
+            return value->type == JSON_SCAN_STRING
+                   && equal_text(value, facts->args[i].value);
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,612 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * Policies of UCAN 1.0 (reference 5.6): a list of statements, all of which
+ * must hold.
+ *
+ *     ["==" | "!=", selector, anything]     deep; numbers by value
+ *     ["<" | "<=" | ">" | ">=", selector, number]
+ *     ["like", selector, glob]              "*" any run, "\*" a star
+ *     ["and" | "or", [statement, ...]]      both true when empty
+ *     ["not", statement]
+ *     ["all" | "any", selector, statement]  over a collection; "." is the
+ *                                           item; any of nothing is false
+ *
+ * A selector that cannot be resolved makes its statement false, "!=" as well;
+ * so "not" over it is true.  ("!=" and any-of-nothing are ours: the text of
+ * the specification is of two minds, and false refuses.)
+ *
+ * A match that runs out of work is false as a whole, not false where it ran
+ * out, since that may be under a "not".
+ *
+ * Pure: any thread, no heap; recursion up to UCAN_POLICY_DEPTH_MAX.
+ */
+
+
+#include "cbor.h"
+#include "ucan_policy.h"
+#include "ucan_selector.h"
+
+
+typedef enum {
+    UCAN_POLICY_EQUAL = 0,
+    UCAN_POLICY_NOT_EQUAL,
+    UCAN_POLICY_LESS,
+    UCAN_POLICY_LESS_EQUAL,
+    UCAN_POLICY_GREATER,
+    UCAN_POLICY_GREATER_EQUAL,
+    UCAN_POLICY_LIKE,
+    UCAN_POLICY_AND,
+    UCAN_POLICY_OR,
+    UCAN_POLICY_NOT,
+    UCAN_POLICY_ALL,
+    UCAN_POLICY_ANY,
+    UCAN_POLICY_UNKNOWN
+} ucan_policy_operator_t;
+
+
+static ucan_policy_operator_t find_operator(const cbor_item_t *statement);
+static int validate_list(const cbor_item_t *list, unsigned depth,
+    size_t *statements);
+static int validate_statement(const cbor_item_t *statement, unsigned depth,
+    size_t *statements);
+static int validate_comparison(ucan_policy_operator_t op,
+    const cbor_item_t *statement);
+static int validate_selector(const cbor_item_t *statement);
+
+static int match_statement(const cbor_item_t *statement,
+    const cbor_item_t *root, size_t *work);
+static int match_list(ucan_policy_operator_t op, const cbor_item_t *list,
+    const cbor_item_t *root, size_t *work);
+static int match_each(ucan_policy_operator_t op,
+    const cbor_item_t *statement, const ucan_selector_value_t *value,
+    size_t *work);
+static int match_comparison(ucan_policy_operator_t op,
+    const ucan_selector_value_t *value, const cbor_item_t *operand,
+    size_t *work);
+static int match_order(ucan_policy_operator_t op, const cbor_item_t *a,
+    const cbor_item_t *b);
+static int match_glob(bytes_t text, bytes_t glob, size_t *work);
+
+static int equal_value(const ucan_selector_value_t *value,
+    const cbor_item_t *operand, size_t *work);
+static int equal_items(const cbor_item_t *a, const cbor_item_t *b,
+    size_t *work);
+static int equal_bodies(const cbor_item_t *a, const cbor_item_t *b,
+    size_t *work);
+static int match_number(const cbor_item_t *item);
+static double number_of(const cbor_item_t *item);
+static int spend(size_t *work, size_t steps);
+
+
+/* in the order of ucan_policy_operator_t */
+
+static const char *const  ucan_policy_operators[] = {
+    "==", "!=", "<", "<=", ">", ">=", "like",
+    "and", "or", "not", "all", "any"
+};
+
+_Static_assert(sizeof(ucan_policy_operators)
+               / sizeof(ucan_policy_operators[0])
+               == UCAN_POLICY_UNKNOWN, "operators");
+
+
+int
+ucan_policy_validate(bytes_t policy)
+{
+    size_t       statements;
+    cbor_item_t  list;
+
+    if (cbor_validate(policy) != 0
+        || cbor_read(policy, &list) != 0
+        || list.type != CBOR_LIST)
+    {
+        return -1;
+    }
+
+    statements = 0;
+
+    return validate_list(&list, 0, &statements);
+}
+
+
+int
+ucan_policy_match(bytes_t policy, bytes_t args, size_t *work)
+{
+    cbor_item_t  list, root;
+
+    if (cbor_read(policy, &list) != 0 || cbor_read(args, &root) != 0) {
+        return 0;
+    }
+
+    return match_list(UCAN_POLICY_AND, &list, &root, work) && *work != 0;
+}
+
+
+static ucan_policy_operator_t
+find_operator(const cbor_item_t *statement)
+{
+    size_t       i;
+    cbor_item_t  name;
+
+    if (statement->type != CBOR_LIST
+        || cbor_list_get(statement, 0, &name) != 0
+        || name.type != CBOR_TEXT)
+    {
+        return UCAN_POLICY_UNKNOWN;
+    }
+
+    for (i = 0; i < UCAN_POLICY_UNKNOWN; i++) {
+        if (bytes_equal_text(name.bytes, ucan_policy_operators[i])) {
+            break;
+        }
+    }
+
+    return (ucan_policy_operator_t) i;
+}
+
+
+static int
+validate_list(const cbor_item_t *list, unsigned depth, size_t *statements)
+{
+    cbor_item_t     statement;
+    bytes_reader_t  r;
+
+    if (list->type != CBOR_LIST) {
+        return -1;
+    }
+
+    bytes_reader_open(&r, list->body);
+
+    while (bytes_reader_left(&r) != 0) {
+
+        if (cbor_next(&r, &statement) != 0
+            || validate_statement(&statement, depth + 1, statements) != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+validate_statement(const cbor_item_t *statement, unsigned depth,
+    size_t *statements)
+{
+    cbor_item_t             inner;
+    ucan_policy_operator_t  op;
+
+    if (depth > UCAN_POLICY_DEPTH_MAX
+        || ++*statements > UCAN_POLICY_STATEMENTS_MAX)
+    {
+        return -1;
+    }
+
+    op = find_operator(statement);
+
+    switch (op) {
+
+    case UCAN_POLICY_UNKNOWN:
+        return -1;
+
+    case UCAN_POLICY_AND:
+    case UCAN_POLICY_OR:
+
+        if (statement->count != 2
+            || cbor_list_get(statement, 1, &inner) != 0)
+        {
+            return -1;
+        }
+
+        return validate_list(&inner, depth, statements);
+
+    case UCAN_POLICY_NOT:
+
+        if (statement->count != 2
+            || cbor_list_get(statement, 1, &inner) != 0)
+        {
+            return -1;
+        }
+
+        return validate_statement(&inner, depth + 1, statements);
+
+    case UCAN_POLICY_ALL:
+    case UCAN_POLICY_ANY:
+
+        if (statement->count != 3
+            || validate_selector(statement) != 0
+            || cbor_list_get(statement, 2, &inner) != 0)
+        {
+            return -1;
+        }
+
+        return validate_statement(&inner, depth + 1, statements);
+
+    default:
+        return validate_comparison(op, statement);
+    }
+}
+
+
+static int
+validate_comparison(ucan_policy_operator_t op, const cbor_item_t *statement)
+{
+    cbor_item_t  operand;
+
+    if (statement->count != 3
+        || validate_selector(statement) != 0
+        || cbor_list_get(statement, 2, &operand) != 0)
+    {
+        return -1;
+    }
+
+    switch (op) {
+
+    case UCAN_POLICY_EQUAL:
+    case UCAN_POLICY_NOT_EQUAL:
+        return 0;
+
+    case UCAN_POLICY_LIKE:
+        return (operand.type == CBOR_TEXT
+                && operand.bytes.len <= UCAN_POLICY_GLOB_MAX)
+               ? 0 : -1;
+
+    default:
+        return match_number(&operand) ? 0 : -1;
+    }
+}
+
+
+static int
+validate_selector(const cbor_item_t *statement)
+{
+    cbor_item_t  selector;
+
+    if (cbor_list_get(statement, 1, &selector) != 0
+        || selector.type != CBOR_TEXT)
+    {
+        return -1;
+    }
+
+    return ucan_selector_validate(selector.bytes);
+}
+
+
+static int
+match_statement(const cbor_item_t *statement, const cbor_item_t *root,
+    size_t *work)
+{
+    cbor_item_t             selector, operand;
+    ucan_policy_operator_t  op;
+    ucan_selector_value_t   value;
+
+    op = find_operator(statement);
+
+    if (op == UCAN_POLICY_UNKNOWN
+        || cbor_list_get(statement, 1, &selector) != 0
+        || !spend(work, selector.bytes.len + root->raw.len / 16))
+    {
+        return 0;
+    }
+
+    if (op == UCAN_POLICY_AND || op == UCAN_POLICY_OR) {
+        return match_list(op, &selector, root, work);
+    }
+
+    if (op == UCAN_POLICY_NOT) {
+        return !match_statement(&selector, root, work);
+    }
+
+    if (cbor_list_get(statement, 2, &operand) != 0
+        || ucan_selector_resolve(selector.bytes, root, &value)
+           == UCAN_SELECTOR_FAILED)
+    {
+        return 0;
+    }
+
+    if (op == UCAN_POLICY_ALL || op == UCAN_POLICY_ANY) {
+        return match_each(op, &operand, &value, work);
+    }
+
+    return match_comparison(op, &value, &operand, work);
+}
+
+
+static int
+match_list(ucan_policy_operator_t op, const cbor_item_t *list,
+    const cbor_item_t *root, size_t *work)
+{
+    int             holds;
+    cbor_item_t     statement;
+    bytes_reader_t  r;
+
+    bytes_reader_open(&r, list->body);
+
+    while (bytes_reader_left(&r) != 0) {
+
+        if (cbor_next(&r, &statement) != 0) {
+            return 0;
+        }
+
+        holds = match_statement(&statement, root, work);
+
+        if (holds == (op == UCAN_POLICY_OR)) {
+            return holds;
+        }
+    }
+
+    return op == UCAN_POLICY_AND || list->count == 0;
+}
+
+
+static int
+match_each(ucan_policy_operator_t op, const cbor_item_t *statement,
+    const ucan_selector_value_t *value, size_t *work)
+{
+    int             holds;
+    size_t          i, count;
+    cbor_item_t     element;
+    bytes_reader_t  r;
+
+    if (ucan_selector_count(value, &count) != 0) {
+        return 0;
+    }
+
+    ucan_selector_walk(value, &r);
+
+    for (i = 0; i < count; i++) {
+
+        if (!spend(work, 0)
+            || ucan_selector_next(value, &r, &element) != 0)
+        {
+            return 0;
+        }
+
+        holds = match_statement(statement, &element, work);
+
+        if (holds == (op == UCAN_POLICY_ANY)) {
+            return holds;
+        }
+    }
+
+    return op == UCAN_POLICY_ALL;
+}
+
+
+static int
+match_comparison(ucan_policy_operator_t op,
+    const ucan_selector_value_t *value, const cbor_item_t *operand,
+    size_t *work)
+{
+    switch (op) {
+
+    case UCAN_POLICY_EQUAL:
+        return equal_value(value, operand, work);
+
+    case UCAN_POLICY_NOT_EQUAL:
+        return !equal_value(value, operand, work);
+
+    case UCAN_POLICY_LIKE:
+        return !value->sliced
+               && value->item.type == CBOR_TEXT
+               && match_glob(value->item.bytes, operand->bytes, work);
+
+    default:
+        return !value->sliced
+               && match_number(&value->item)
+               && match_order(op, &value->item, operand);
+    }
+}
+
+
+/* Integers are within 53 bits, so a double holds each of them exactly. */
+static int
+match_order(ucan_policy_operator_t op, const cbor_item_t *a,
+    const cbor_item_t *b)
+{
+    double  x, y;
+
+    x = number_of(a);
+    y = number_of(b);
+
+    switch (op) {
+
+    case UCAN_POLICY_LESS:
+        return x < y;
+
+    case UCAN_POLICY_LESS_EQUAL:
+        return x <= y;
+
+    case UCAN_POLICY_GREATER:
+        return x > y;
+
+    default:
+        return x >= y;
+    }
+}
+
+
+/*
+ * Greedy: after a star the rest is tried at each place in turn, and only the
+ * last star is ever gone back to, so the time is bounded by the product of
+ * the lengths.
+ */
+
+static int
+match_glob(bytes_t text, bytes_t glob, size_t *work)
+{
+    int     literal, star;
+    size_t  t, g, star_t, star_g;
+
+    t = 0;
+    g = 0;
+    star = 0;
+    star_t = 0;
+    star_g = 0;
+
+    while (t < text.len || g < glob.len) {
+
+        if (*work == 0) {
+            return 0;
+        }
+
+        --*work;
+
+        literal = g + 1 < glob.len
+                  && glob.data[g] == '\\'
+                  && glob.data[g + 1] == '*';
+
+        if (g < glob.len && !literal && glob.data[g] == '*') {
+            star = 1;
+            star_t = t;
+            star_g = ++g;
+            continue;
+        }
+
+        if (t < text.len && g < glob.len
+            && text.data[t] == glob.data[g + (literal ? 1 : 0)])
+        {
+            t++;
+            g += literal ? 2 : 1;
+            continue;
+        }
+
+        if (!star || star_t == text.len) {
+            return 0;
+        }
+
+        t = ++star_t;
+        g = star_g;
+    }
+
+    return 1;
+}
+
+
+static int
+equal_value(const ucan_selector_value_t *value, const cbor_item_t *operand,
+    size_t *work)
+{
+    size_t          i;
+    cbor_item_t     a, b;
+    bytes_reader_t  r, s;
+
+    if (!value->sliced) {
+        return equal_items(&value->item, operand, work);
+    }
+
+    if (value->item.type == CBOR_BYTES) {
+        return operand->type == CBOR_BYTES
+               && spend(work, value->count)
+               && bytes_equal(bytes_make(value->item.bytes.data
+                                         + value->first, value->count),
+                              operand->bytes);
+    }
+
+    if (operand->type != CBOR_LIST || operand->count != value->count) {
+        return 0;
+    }
+
+    ucan_selector_walk(value, &r);
+    bytes_reader_open(&s, operand->body);
+
+    for (i = 0; i < value->count; i++) {
+        if (ucan_selector_next(value, &r, &a) != 0
+            || cbor_next(&s, &b) != 0
+            || !equal_items(&a, &b, work))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+equal_items(const cbor_item_t *a, const cbor_item_t *b, size_t *work)
+{
+    if (match_number(a) && match_number(b)) {
+        return spend(work, 0) && number_of(a) == number_of(b);
+    }
+
+    if (a->type != b->type || !spend(work, a->raw.len)) {
+        return 0;
+    }
+
+    switch (a->type) {
+
+    case CBOR_NULL:
+        return 1;
+
+    case CBOR_BOOL:
+        return a->integer == b->integer;
+
+    case CBOR_LIST:
+    case CBOR_MAP:
+        return a->count == b->count && equal_bodies(a, b, work);
+
+    default:
+        return bytes_equal(a->bytes, b->bytes);
+    }
+}
+
+
+/* Maps too: canonical order is the same on both sides. */
+static int
+equal_bodies(const cbor_item_t *a, const cbor_item_t *b, size_t *work)
+{
+    cbor_item_t     x, y;
+    bytes_reader_t  r, s;
+
+    bytes_reader_open(&r, a->body);
+    bytes_reader_open(&s, b->body);
+
+    while (bytes_reader_left(&r) != 0) {
+        if (cbor_next(&r, &x) != 0
+            || cbor_next(&s, &y) != 0
+            || !equal_items(&x, &y, work))
+        {
+            return 0;
+        }
+    }
+
+    return bytes_reader_left(&s) == 0;
+}
+
+
+static int
+match_number(const cbor_item_t *item)
+{
+    return item->type == CBOR_INTEGER || item->type == CBOR_FLOAT;
+}
+
+
+static double
+number_of(const cbor_item_t *item)
+{
+    return (item->type == CBOR_INTEGER) ? (double) item->integer
+                                        : item->number;
+}
+
+
+static int
+spend(size_t *work, size_t steps)
+{
+    steps += 16;
+
+    if (*work < steps) {
+        *work = 0;
+        return 0;
+    }
+
+    *work -= steps;
+
+    return 1;
+}

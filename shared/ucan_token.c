@@ -1,0 +1,484 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * The bundle: what one request presents, taken apart into tokens, and the
+ * one signature check that each of them gets.
+ *
+ * A bundle belongs to one request or one connection and so to one thread at
+ * a time; the memo of the signatures is the only thing that changes in it.
+ * Whether a token means anything is decided in ucan_chain.c, not here.
+ */
+
+
+#include "signature.h"
+#include "ucan_container.h"
+#include "ucan_envelope.h"
+#include "ucan_jwt.h"
+#include "ucan_token.h"
+
+
+#define UCAN_TOKEN_DID_PREFIX  "did:key:z6Mk"   /* of Ed25519 */
+
+
+typedef struct {
+    const char  *slug;
+    const char  *text;
+} ucan_verdict_name_t;
+
+
+static ucan_verdict_t parse_jwts(ucan_bundle_t *bundle, bytes_t token,
+    bytes_t proofs, const ucan_limits_t *limits, ucan_memory_t *memory);
+static ucan_verdict_t parse_container(ucan_bundle_t *bundle, bytes_t token,
+    const ucan_limits_t *limits, ucan_memory_t *memory);
+static ucan_verdict_t add_envelope(ucan_bundle_t *bundle, bytes_t raw,
+    ucan_memory_t *memory);
+static int match_did_byte(uint8_t c, int tail);
+static size_t count_items(bytes_t list);
+static bytes_t next_item(bytes_reader_t *r);
+static size_t count_caps(const ucan_bundle_t *bundle);
+
+
+static const ucan_verdict_name_t  ucan_verdicts[] = {
+
+    [UCAN_OK] =
+        { "ok", "accepted" },
+    [UCAN_MALFORMED] =
+        { "token-malformed", "the token is malformed" },
+    [UCAN_UNSUPPORTED] =
+        { "token-unsupported",
+          "the version or the key type of a token is not supported" },
+    [UCAN_TOO_LARGE] =
+        { "token-too-large", "the token is beyond a limit" },
+    [UCAN_NO_MEMORY] =
+        { "out-of-memory", "no memory to read the token" },
+    [UCAN_BAD_SIGNATURE] =
+        { "bad-signature", "a signature does not verify" },
+    [UCAN_EXPIRED] =
+        { "token-expired", "a token has expired" },
+    [UCAN_NOT_YET] =
+        { "token-not-yet-valid", "a token is not valid yet" },
+    [UCAN_WRONG_AUDIENCE] =
+        { "wrong-audience", "the token is for another audience" },
+    [UCAN_WRONG_SUBJECT] =
+        { "wrong-subject", "the subject of the token is not served here" },
+    [UCAN_NO_SESSION] =
+        { "no-session",
+          "no invocation opens a session: a delegation alone is no login" },
+    [UCAN_SESSION_TOO_LONG] =
+        { "session-too-long",
+          "the session has no expiry or lasts too long" },
+    [UCAN_NO_PROOF] =
+        { "proof-missing", "a proof was named but not presented" },
+    [UCAN_BROKEN_CHAIN] =
+        { "chain-broken",
+          "the issuer of a token is not the audience of its proof" },
+    [UCAN_UNTRUSTED_ROOT] =
+        { "untrusted-root", "no chain starts at a trusted root" },
+    [UCAN_TOO_DEEP] =
+        { "chain-too-deep", "the chain is too long" },
+    [UCAN_WIDENED] =
+        { "capability-widened", "a token claims more than its proof gives" },
+    [UCAN_OUTLIVES] =
+        { "proof-outlived", "a token lasts longer than its proof" },
+    [UCAN_POLICY] =
+        { "policy-refused", "a policy refuses these arguments" },
+    [UCAN_NOT_COVERED] =
+        { "not-covered", "no capability covers this command" },
+    [UCAN_REVOKED] =
+        { "token-revoked", "a token was revoked" },
+    [UCAN_REPLAYED] =
+        { "token-replayed", "the invocation was used before" }
+};
+
+#define ucan_verdict_count                                                    \
+    (sizeof(ucan_verdicts) / sizeof(ucan_verdicts[0]))
+
+
+void
+ucan_limits_init(ucan_limits_t *limits)
+{
+    limits->bytes_max = UCAN_TOKEN_BYTES_MAX;
+    limits->count_max = UCAN_TOKEN_COUNT_MAX;
+    limits->depth_max = UCAN_TOKEN_DEPTH_MAX;
+    limits->inflated_max = UCAN_TOKEN_INFLATED_MAX;
+}
+
+
+ucan_verdict_t
+ucan_bundle_parse(ucan_bundle_t *bundle, bytes_t token, bytes_t proofs,
+    const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    memset(bundle, 0, sizeof(ucan_bundle_t));
+
+    if (token.len > limits->bytes_max
+        || proofs.len > limits->bytes_max - token.len)
+    {
+        return UCAN_TOO_LARGE;
+    }
+
+    if (token.len == 0) {
+        return UCAN_MALFORMED;
+    }
+
+    /* a JWT starts with a brace in base64url; raw forms fit no header */
+
+    switch (token.data[0]) {
+
+    case 'e':
+        return parse_jwts(bundle, token, proofs, limits, memory);
+
+    case 'B':
+    case 'C':
+    case 'O':
+    case 'P':
+        return parse_container(bundle, token, limits, memory);
+
+    default:
+        return UCAN_MALFORMED;
+    }
+}
+
+
+ucan_verdict_t
+ucan_bundle_parse_envelopes(ucan_bundle_t *bundle, const bytes_t *list,
+    size_t count, const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    size_t          i;
+    ucan_verdict_t  rc;
+
+    memset(bundle, 0, sizeof(ucan_bundle_t));
+
+    if (count == 0) {
+        return UCAN_MALFORMED;
+    }
+
+    if (count > limits->count_max || count > UCAN_TOKEN_COUNT_MAX) {
+        return UCAN_TOO_LARGE;
+    }
+
+    bundle->tokens = memory->alloc(memory->data,
+                                   count * sizeof(ucan_token_t));
+    if (bundle->tokens == NULL) {
+        return UCAN_NO_MEMORY;
+    }
+
+    for (i = 0; i < count; i++) {
+        rc = add_envelope(bundle, list[i], memory);
+        if (rc != UCAN_OK) {
+            bundle->count = 0;
+            bundle->top = NULL;
+            return rc;
+        }
+    }
+
+    return UCAN_OK;
+}
+
+
+ucan_token_t *
+ucan_bundle_find(const ucan_bundle_t *bundle, const cid_t *cid)
+{
+    size_t  i;
+
+    for (i = 0; i < bundle->count; i++) {
+        if (cid_equal(&bundle->tokens[i].cid, cid)) {
+            return &bundle->tokens[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ucan_verdict_t
+ucan_token_verify(ucan_token_t *token)
+{
+    did_key_t  key;
+
+    if (token->seal == UCAN_TOKEN_UNCHECKED) {
+
+        if (did_parse(token->iss, &key) == 0
+            && signature_verify(&key, token->signed_part, token->signature))
+        {
+            token->seal = UCAN_TOKEN_SIGNED;
+
+        } else {
+            token->seal = UCAN_TOKEN_FORGED;
+        }
+    }
+
+    return (token->seal == UCAN_TOKEN_SIGNED) ? UCAN_OK : UCAN_BAD_SIGNATURE;
+}
+
+
+int
+ucan_token_did_valid(bytes_t text)
+{
+    size_t   i, colons;
+    uint8_t  c;
+
+    if (text.len < sizeof("did:a:b") - 1
+        || text.len > DID_TEXT_MAX
+        || memcmp(text.data, "did:", 4) != 0)
+    {
+        return 0;
+    }
+
+    colons = 0;
+
+    for (i = 4; i < text.len; i++) {
+        c = text.data[i];
+
+        if (c == ':') {
+
+            /* no empty method, no empty end */
+
+            if (i == 4 || i == text.len - 1) {
+                return 0;
+            }
+
+            colons++;
+
+        } else if (!match_did_byte(c, colons != 0)) {
+            return 0;
+        }
+    }
+
+    return colons != 0;
+}
+
+
+int
+ucan_token_did_signs(bytes_t text)
+{
+    return text.len == DID_ED25519_LEN
+           && bytes_start_with(text, bytes_of(UCAN_TOKEN_DID_PREFIX))
+           && ucan_token_did_valid(text);
+}
+
+
+const char *
+ucan_verdict_text(ucan_verdict_t verdict)
+{
+    return ((size_t) verdict < ucan_verdict_count)
+           ? ucan_verdicts[verdict].text : "unknown";
+}
+
+
+const char *
+ucan_verdict_slug(ucan_verdict_t verdict)
+{
+    return ((size_t) verdict < ucan_verdict_count)
+           ? ucan_verdicts[verdict].slug : "unknown";
+}
+
+
+/*
+ * The bearer must be a good token; of the proofs, those that are none are
+ * passed over (reference: an unneeded proof never spoils a token), but they
+ * count: otherwise junk would be free.
+ */
+
+static ucan_verdict_t
+parse_jwts(ucan_bundle_t *bundle, bytes_t token, bytes_t proofs,
+    const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    size_t           count;
+    bytes_t          item;
+    ucan_token_t    *next;
+    bytes_reader_t   r;
+    ucan_verdict_t   rc;
+
+    count = 1 + count_items(proofs);
+
+    if (count > limits->count_max || count > UCAN_TOKEN_COUNT_MAX) {
+        return UCAN_TOO_LARGE;
+    }
+
+    bundle->tokens = memory->alloc(memory->data,
+                                   count * sizeof(ucan_token_t));
+    if (bundle->tokens == NULL) {
+        return UCAN_NO_MEMORY;
+    }
+
+    rc = ucan_jwt_decode(&bundle->tokens[0], token, memory);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    bundle->count = 1;
+
+    bytes_reader_open(&r, proofs);
+
+    while (bytes_reader_left(&r) != 0) {
+        item = next_item(&r);
+        if (item.len == 0) {
+            continue;
+        }
+
+        next = &bundle->tokens[bundle->count];
+
+        rc = ucan_jwt_decode(next, item, memory);
+        if (rc == UCAN_NO_MEMORY) {
+            bundle->count = 0;
+            return rc;
+        }
+
+        if (rc == UCAN_OK && ucan_bundle_find(bundle, &next->cid) == NULL) {
+            bundle->count++;
+        }
+    }
+
+    if (count_caps(bundle) > UCAN_TOKEN_CAPS_MAX) {
+        bundle->count = 0;
+        return UCAN_TOO_LARGE;
+    }
+
+    bundle->top = &bundle->tokens[0];
+
+    return UCAN_OK;
+}
+
+
+static ucan_verdict_t
+parse_container(ucan_bundle_t *bundle, bytes_t token,
+    const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    size_t           count;
+    bytes_t         *list;
+    ucan_verdict_t   rc;
+
+    rc = ucan_container_decode(token, &list, &count, limits, memory);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    return ucan_bundle_parse_envelopes(bundle, list, count, limits, memory);
+}
+
+
+/*
+ * A delegation of a version or key type that is not ours is left out: it
+ * proves nothing here, and whoever needs it is told that the proof is
+ * missing.  Only one invocation may speak for a request.
+ */
+
+static ucan_verdict_t
+add_envelope(ucan_bundle_t *bundle, bytes_t raw, ucan_memory_t *memory)
+{
+    ucan_token_t    *next;
+    ucan_verdict_t   rc;
+
+    next = &bundle->tokens[bundle->count];
+
+    rc = ucan_envelope_decode(next, raw, memory);
+
+    if (rc == UCAN_UNSUPPORTED && next->kind == UCAN_TOKEN_DELEGATION) {
+        return UCAN_OK;
+    }
+
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    if (ucan_bundle_find(bundle, &next->cid) != NULL) {
+        return UCAN_OK;
+    }
+
+    if (next->kind == UCAN_TOKEN_INVOCATION) {
+
+        if (bundle->top != NULL) {
+            return UCAN_MALFORMED;
+        }
+
+        bundle->top = next;
+    }
+
+    bundle->count++;
+
+    return UCAN_OK;
+}
+
+
+/* The method of a DID is lower case and digits; what follows has more. */
+static int
+match_did_byte(uint8_t c, int tail)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+        return 1;
+    }
+
+    return tail
+           && ((c >= 'A' && c <= 'Z')
+               || c == '.' || c == '_' || c == '-' || c == '%');
+}
+
+
+static size_t
+count_items(bytes_t list)
+{
+    size_t          n;
+    bytes_reader_t  r;
+
+    n = 0;
+    bytes_reader_open(&r, list);
+
+    while (bytes_reader_left(&r) != 0) {
+        n += (next_item(&r).len != 0);
+    }
+
+    return n;
+}
+
+
+/* The next element of a comma-separated list (RFC 9110, 5.6.1), blanks
+   around it dropped; empty elements are empty views. */
+static bytes_t
+next_item(bytes_reader_t *r)
+{
+    bytes_t         item;
+    const uint8_t  *comma;
+
+    comma = memchr(r->pos, ',', bytes_reader_left(r));
+
+    if (comma != NULL) {
+        item = bytes_reader_take(r, (size_t) (comma - r->pos));
+        (void) bytes_reader_byte(r);
+
+    } else {
+        item = bytes_reader_take(r, bytes_reader_left(r));
+    }
+
+    while (item.len != 0 && (item.data[0] == ' ' || item.data[0] == '\t')) {
+        item.data++;
+        item.len--;
+    }
+
+    while (item.len != 0
+           && (item.data[item.len - 1] == ' '
+               || item.data[item.len - 1] == '\t'))
+    {
+        item.len--;
+    }
+
+    return item;
+}
+
+
+static size_t
+count_caps(const ucan_bundle_t *bundle)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < bundle->count; i++) {
+        n += bundle->tokens[i].capability_count;
+    }
+
+    return n;
+}

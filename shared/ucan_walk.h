@@ -1,0 +1,107 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * What the two walks, over 0.x and over 1.0 proofs, have in common.  Only
+ * ucan_chain.c and the walks include this.
+ *
+ * A walk goes from the holder towards a root, breadth first, and looks at
+ * each state (a token, in 0.x a token and one of its capabilities) once: the
+ * shortest chain is found, and no graph of proofs, however tangled, costs
+ * more than its number of pairs.
+ */
+
+
+#ifndef _UCAN_WALK_H_INCLUDED_
+#define _UCAN_WALK_H_INCLUDED_
+
+
+#include "ucan_caveat.h"
+#include "ucan_chain.h"
+
+
+#define UCAN_WALK_WORK_MAX  (1024 * 1024)     /* bytes compared in one walk */
+#define UCAN_WALK_FOREVER   INT64_MAX
+
+
+typedef enum {
+    UCAN_WALK_UNKNOWN = 0,
+    UCAN_WALK_ADMITTED,
+    UCAN_WALK_REFUSED
+} ucan_walk_state_t;
+
+
+typedef struct {
+    ucan_bundle_t       *bundle;      /* borrowed, as trust */
+    const ucan_trust_t  *trust;
+    int64_t              now;
+    size_t               work;        /* bytes that may still be compared */
+
+    /* the closest refusal so far */
+    ucan_verdict_t       verdict;     /* UCAN_OK: none */
+    const ucan_token_t  *failed;      /* or NULL */
+
+    /* the path, once found */
+    bytes_t              root;
+    int64_t              expires;     /* seconds, least of its tokens */
+    size_t               depth;       /* tokens, top included */
+
+    /* memo of ucan_walk_admit() by index of the token */
+    ucan_walk_state_t    states[UCAN_TOKEN_COUNT_MAX];
+} ucan_walk_t;
+
+
+/* What a 0.x chain must cover; with.len 0: anything at all. */
+typedef struct {
+    bytes_t              with;
+    bytes_t              can;
+    ucan_caveat_facts_t  facts;
+} ucan_walk_want_t;
+
+
+void ucan_walk_open(ucan_walk_t *walk, ucan_bundle_t *bundle,
+    const ucan_trust_t *trust, int64_t now);
+
+/* Remembers a refusal when it is closer to success than the last one; token
+   may be NULL. */
+void ucan_walk_note(ucan_walk_t *walk, ucan_verdict_t verdict,
+    const ucan_token_t *token);
+
+/* The refusal remembered; when there is none, "fallback". */
+ucan_verdict_t ucan_walk_refusal(const ucan_walk_t *walk,
+    ucan_verdict_t fallback);
+
+/* Time, revocation and signature of one token, in this order: UCAN_OK, or
+   the first that failed, which is noted. */
+ucan_verdict_t ucan_walk_admit(ucan_walk_t *walk, ucan_token_t *token);
+
+/* 1 when did is a trust anchor. */
+int ucan_walk_anchored(const ucan_walk_t *walk, bytes_t did);
+
+/* Takes the expiry of a token of the path into account. */
+void ucan_walk_lessen(ucan_walk_t *walk, const ucan_token_t *token);
+
+
+/* 1.0: a chain of delegations from an anchor to holder.  "command" empty:
+   any; else all policies must hold for args (DAG-CBOR). */
+ucan_verdict_t ucan_walk_v1_find(ucan_walk_t *walk, bytes_t holder,
+    bytes_t command, bytes_t args);
+
+/* 1.0: the proofs that an invocation lists. */
+ucan_verdict_t ucan_walk_v1_follow(ucan_walk_t *walk,
+    const ucan_token_t *invocation);
+
+/* 0.x: a chain of proofs from an anchor to the top of the bundle. */
+ucan_verdict_t ucan_walk_jwt_find(ucan_walk_t *walk,
+    const ucan_walk_want_t *want);
+
+/* 0.x: may proof stand behind token (audience, window)?  UCAN_OK or why
+   not. */
+ucan_verdict_t ucan_walk_jwt_link(const ucan_token_t *token,
+    const ucan_token_t *proof);
+
+
+#endif /* _UCAN_WALK_H_INCLUDED_ */

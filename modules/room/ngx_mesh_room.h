@@ -339,6 +339,9 @@ void ngx_mesh_room_hub_tell_member(ngx_http_mesh_room_main_conf_t *mcf,
 void ngx_mesh_room_hub_tell_room(ngx_http_mesh_room_main_conf_t *mcf,
     ngx_str_t *room);
 
+
+/* Waiting (ngx_mesh_room_wait.c) ----------------------------------------- */
+
 /* Somebody (a long poll) who wants to know when something happens in rooms,
    or to a participant (direct messages, membership), of those topics. */
 typedef struct {
@@ -346,20 +349,21 @@ typedef struct {
     void                       *data;
     ngx_queue_t                 queue;         /* private */
     void                       *entries;       /* private, in pool */
-    ngx_uint_t                  count;
+    ngx_uint_t                  count;         /* private */
+    unsigned                    waiting:1;     /* private; starts as 0 */
 } ngx_mesh_room_waiter_t;
 
-/* Waits for the first notice of any topic: wake() is called once, later, and
-   the waiter is then out of the hub.  Also called when a notice may have been
-   missed and when the worker is told to quit.  Register first, read the store
-   after, so that nothing falls between.  NGX_OK, NGX_ERROR: no memory or more
-   than NGX_MESH_ROOM_WAIT_MAX topics. */
-ngx_int_t ngx_mesh_room_hub_wait(ngx_http_mesh_room_main_conf_t *mcf,
+/* Waits for the first notice of any topic (r_... or p_...): wake() is called
+   once, later, and the waiter is out by then.  Also called when a notice may
+   have been missed and when the worker is told to quit (ngx_exiting).  Wait
+   first, read the store after, so that nothing falls between.  NGX_OK;
+   NGX_ERROR: no memory or more than NGX_MESH_ROOM_WAIT_MAX topics. */
+ngx_int_t ngx_mesh_room_wait_add(ngx_http_mesh_room_main_conf_t *mcf,
     ngx_mesh_room_waiter_t *waiter, ngx_pool_t *pool, ngx_str_t *topics,
     ngx_uint_t count);
 
 /* Takes a waiter out; harmless when it is out already. */
-void ngx_mesh_room_hub_unwait(ngx_mesh_room_waiter_t *waiter);
+void ngx_mesh_room_wait_remove(ngx_mesh_room_waiter_t *waiter);
 
 
 /* Presence (ngx_mesh_room_presence.c) ------------------------------------ */

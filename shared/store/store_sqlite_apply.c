@@ -183,6 +183,7 @@ store_sqlite_apply_request(store_sqlite_db_t *db, store_request_t *request,
 
     request->rc = STORE_OK;
     request->failed = 0;
+    failed = STORE_OK;
 
     rc = run_plain(db, SQL_SAVEPOINT);
 

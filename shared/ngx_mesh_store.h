@@ -53,15 +53,18 @@ struct ngx_mesh_store_job_s {
 typedef struct {
     ngx_uint_t        magic;
     ngx_uint_t        version;
-    ngx_mesh_wake_t  *wake;              /* the ring; NULL under -t */
+    ngx_uint_t        configured;        /* 1: there is a mesh_storage */
+    ngx_mesh_wake_t  *wake;              /* the ring; NULL: not configured */
 
     /* NGX_OK: done will be called.  NGX_BUSY: queue full, answer 503.
-       NGX_ERROR: store not open, answer 503. */
+       NGX_ERROR: store not open, answer 503; or a request beyond a limit of
+       store.h, which is the caller's fault and logged. */
     ngx_int_t       (*write)(ngx_mesh_store_job_t *job);
     ngx_int_t       (*read)(ngx_mesh_store_job_t *job);
 
-    /* Blocking read for init_process only, never from a request.  The caller
-       releases rows with store_rows_release. */
+    /* Blocking read for init_process only, never from a request; opens the
+       store when the storage module comes later in the order of modules.
+       The caller gives the rows to rows_release. */
     store_rc_t      (*read_now)(const store_read_t *reads,
         store_rows_t *rows, size_t count);
     void            (*rows_release)(store_rows_t *rows, size_t count);
@@ -69,6 +72,8 @@ typedef struct {
 
     /* NGX_OK and health, or NGX_ERROR when the store is not open. */
     ngx_int_t       (*health)(store_health_t *health);
+
+    void             *private;           /* the storage module's */
 } ngx_mesh_store_t;
 
 
@@ -93,9 +98,11 @@ ngx_mesh_store(ngx_cycle_t *cycle)
 }
 
 
-/* NGX_OK when module is among the loaded ones, else NGX_ERROR with one
-   [emerg] line: "<who> needs <module>: add load_module ...<module>.so before
-   it".  For NGX_MESH_STORE_MODULE and NGX_MESH_PRINCIPAL_MODULE. */
+/* NGX_OK when module is among the loaded ones (and the store among them is
+   configured), else NGX_ERROR with one [emerg] line that names the
+   load_module or directive that is missing.  In postconfiguration; who is
+   the directive that needs it.  For NGX_MESH_STORE_MODULE and
+   NGX_MESH_PRINCIPAL_MODULE. */
 ngx_int_t ngx_mesh_store_require(ngx_conf_t *cf, const char *who,
     const char *module);
 

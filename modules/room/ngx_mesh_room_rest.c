@@ -55,7 +55,7 @@ static const ngx_mesh_route_t  ngx_mesh_room_rest_routes[] = {
       ngx_mesh_room_rest_message_send },
     { NGX_HTTP_GET, "/api/dms", ngx_mesh_room_rest_direct_list },
     { NGX_HTTP_POST, "/api/dms", ngx_mesh_room_rest_direct_send },
-    { NGX_HTTP_POST, "/api/poll", ngx_mesh_room_poll },
+    { NGX_HTTP_POST, "/api/poll", ngx_mesh_room_poll_open },
     { NGX_HTTP_GET, "/api/status", ngx_mesh_room_digest_status },
     { NGX_HTTP_GET, "/api/state", ngx_mesh_room_digest_state },
 

@@ -108,6 +108,13 @@ ngx_int_t ngx_mesh_room_rest_allow(ngx_mesh_room_rest_t *rest,
 ngx_int_t ngx_mesh_room_rest_manage(ngx_mesh_room_rest_t *rest,
     const char *command, ngx_int_t *rc);
 
+/* Reads content, clientId and replyTo of the body; NGX_ERROR: *rc is the 400
+   that was sent.  Then stores what was said and answers. */
+ngx_int_t ngx_mesh_room_rest_message_draft(ngx_mesh_room_rest_t *rest,
+    ngx_mesh_room_draft_t *draft, ngx_int_t *rc);
+ngx_int_t ngx_mesh_room_rest_message_append(ngx_mesh_room_rest_t *rest,
+    ngx_mesh_room_draft_t *draft);
+
 /* Answers. */
 ngx_int_t ngx_mesh_room_rest_refuse(ngx_mesh_room_rest_t *rest,
     const ngx_mesh_room_refusal_t *refusal);
@@ -138,9 +145,65 @@ ngx_int_t ngx_mesh_room_rest_cursor(ngx_mesh_room_rest_t *rest,
 ngx_int_t ngx_mesh_room_rest_next(ngx_mesh_room_rest_t *rest,
     const char *list, bytes_t key, json_write_t *j);
 
+/* Writes the rooms of job->rows[0] (records) that the caller may see, given
+   job->rows[1] (its "of" keys); counts them.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_room_rest_room_list_write(ngx_mesh_room_rest_t *rest,
+    ngx_mesh_store_job_t *job, json_write_t *j, ngx_uint_t *shown);
+
 /* "<kind>/<me>/" in pool: the prefix of what the caller has of a kind. */
 bytes_t ngx_mesh_room_rest_mine(ngx_mesh_room_rest_t *rest, ngx_pool_t *pool,
     const char *kind);
+
+
+/* Places (ngx_mesh_room_place.c): how far the caller has read, room by room.
+   In r->pool. */
+#define NGX_MESH_ROOM_PLACE_MAX  (NGX_MESH_ROOM_WAIT_MAX - 1)
+
+typedef struct {
+    bytes_t                          room;
+    uint64_t                         read;        /* as the store has it */
+    uint64_t                         seen;        /* as of this request */
+} ngx_mesh_room_place_t;
+
+
+typedef struct ngx_mesh_room_walk_s  ngx_mesh_room_walk_t;
+
+/* One room of a walk: its record, and what came after "seen".  record lives
+   as long as rows.  NGX_OK; NGX_DECLINED ends the walk; NGX_ERROR. */
+typedef ngx_int_t (*ngx_mesh_room_walk_pt)(ngx_mesh_room_rest_t *rest,
+    ngx_mesh_room_place_t *place, const ngx_mesh_room_record_t *record,
+    store_rows_t *rows);
+
+
+/* The first member of rest->data of whoever walks. */
+struct ngx_mesh_room_walk_s {
+    ngx_mesh_room_place_t           *places;
+    ngx_uint_t                       count;
+    ngx_uint_t                       index;       /* next one to be read */
+    ngx_uint_t                       limit;       /* rows of a room */
+    ngx_uint_t                       more;        /* places beyond the max */
+    ngx_mesh_room_walk_pt            room;
+    ngx_mesh_room_rest_step_pt       end;
+};
+
+
+/* Fills walk->places of rest->data; then next. */
+ngx_int_t ngx_mesh_room_place_load(ngx_mesh_room_rest_t *rest,
+    ngx_mesh_room_rest_step_pt next);
+
+/* Calls walk->room for the rooms from walk->index on, then walk->end. */
+ngx_int_t ngx_mesh_room_place_walk(ngx_mesh_room_rest_t *rest);
+
+/* The place of a room, or NULL. */
+ngx_mesh_room_place_t *ngx_mesh_room_place_find(ngx_mesh_room_walk_t *walk,
+    bytes_t room);
+
+/* The operation that stores place->read.  Texts in pool. */
+ngx_int_t ngx_mesh_room_place_op(ngx_mesh_room_rest_t *rest,
+    ngx_pool_t *pool, const ngx_mesh_room_place_t *place, store_op_t *op);
+
+/* senderId of a stored message; empty when it has none. */
+bytes_t ngx_mesh_room_place_sender(bytes_t stored);
 
 
 static inline bytes_t
@@ -185,12 +248,18 @@ ngx_int_t ngx_mesh_room_rest_message_list(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
 ngx_int_t ngx_mesh_room_rest_message_send(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
+
+/* Routes (ngx_mesh_room_rest_direct.c) */
 ngx_int_t ngx_mesh_room_rest_direct_send(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
 ngx_int_t ngx_mesh_room_rest_direct_list(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
-ngx_int_t ngx_mesh_room_poll(ngx_http_request_t *r,
+
+/* Routes (ngx_mesh_room_poll.c) */
+ngx_int_t ngx_mesh_room_poll_open(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
+
+/* Routes (ngx_mesh_room_digest.c) */
 ngx_int_t ngx_mesh_room_digest_status(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
 ngx_int_t ngx_mesh_room_digest_state(ngx_http_request_t *r,

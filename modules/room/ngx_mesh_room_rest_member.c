@@ -103,7 +103,10 @@ static ngx_int_t
 ngx_mesh_room_rest_member_put(ngx_mesh_room_rest_t *rest, bytes_t id,
     bytes_t name)
 {
-    ngx_mesh_store_job_t  *job;
+    store_op_t              *ops;
+    ngx_time_t              *tp;
+    ngx_mesh_store_job_t    *job;
+    ngx_mesh_room_member_t   member;
 
     job = ngx_mesh_store_job_create(4096, rest->r->connection->log);
 
@@ -111,8 +114,20 @@ ngx_mesh_room_rest_member_put(ngx_mesh_room_rest_t *rest, bytes_t id,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_mesh_room_record_join(job, rest->room_id, id, name, rest->head)
-        != NGX_OK)
+    tp = ngx_timeofday();
+
+    ngx_memzero(&member, sizeof(ngx_mesh_room_member_t));
+
+    member.id = id;
+    member.name = name;
+    member.joined_ms = (int64_t) tp->sec * 1000 + tp->msec;
+
+    ops = ngx_mesh_store_job_ops(job, NGX_MESH_ROOM_JOIN_OPS);
+
+    if (ops == NULL
+        || ngx_mesh_room_record_join_ops(job->pool, ops, rest->room_id,
+                                         &member, rest->head)
+           != NGX_OK)
     {
         ngx_mesh_store_job_destroy(rest->mcf->store, job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -131,12 +146,10 @@ ngx_mesh_room_rest_member_put_done(ngx_mesh_room_rest_t *rest,
     ngx_uint_t  status;
     store_op_t  *op;
 
-    op = &job->write.ops[NGX_MESH_ROOM_RECORD_JOIN_MEMBER];
+    op = &job->write.ops[1];
     status = NGX_HTTP_CREATED;
 
-    if (job->write.rc == STORE_CONDITION
-        && job->write.failed == NGX_MESH_ROOM_RECORD_JOIN_MEMBER)
-    {
+    if (job->write.rc == STORE_CONDITION && job->write.failed == 1) {
         status = NGX_HTTP_OK;
 
     } else if (job->write.rc == STORE_CONDITION) {
@@ -219,7 +232,7 @@ ngx_mesh_room_rest_member_leave_next(ngx_mesh_room_rest_t *rest)
 static ngx_int_t
 ngx_mesh_room_rest_member_end(ngx_mesh_room_rest_t *rest, bytes_t id)
 {
-    bytes_t                room, none;
+    bytes_t               *ended;
     store_op_t            *ops;
     ngx_mesh_store_job_t  *job;
 
@@ -229,26 +242,19 @@ ngx_mesh_room_rest_member_end(ngx_mesh_room_rest_t *rest, bytes_t id)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    none = bytes_make(NULL, 0);
-    ops = ngx_mesh_store_job_ops(job, 3);
-    room = ngx_mesh_room_record_copy(job->pool, rest->room_id);
+    ops = ngx_mesh_store_job_ops(job, NGX_MESH_ROOM_LEAVE_OPS);
+    ended = ngx_palloc(rest->r->pool, sizeof(bytes_t));
 
-    if (ops == NULL || room.data == NULL) {
+    if (ops == NULL || ended == NULL
+        || ngx_mesh_room_record_leave_ops(job->pool, ops, rest->room_id, id)
+           != NGX_OK)
+    {
         ngx_mesh_store_job_destroy(rest->mcf->store, job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ops[0].kind = STORE_DELETE;
-    ops[0].ns = room;
-    ops[0].key = ngx_mesh_room_record_key(job->pool, "member", id, none);
-
-    ops[1].kind = STORE_DELETE;
-    ops[1].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[1].key = ngx_mesh_room_record_key(job->pool, "of", id, room);
-
-    ops[2].kind = STORE_DELETE;
-    ops[2].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[2].key = ngx_mesh_room_record_key(job->pool, "read", id, room);
+    *ended = id;
+    rest->data = ended;
 
     return ngx_mesh_room_rest_write(rest, job,
                                     ngx_mesh_room_rest_member_end_done);
@@ -259,16 +265,18 @@ static ngx_int_t
 ngx_mesh_room_rest_member_end_done(ngx_mesh_room_rest_t *rest,
     ngx_mesh_store_job_t *job)
 {
-    ngx_str_t  room, id;
+    bytes_t    *ended;
+    ngx_str_t   room, id;
 
-    if (job->write.rc != STORE_OK) {
+    /* STORE_CONDITION: the membership ended meanwhile, which is as wanted */
+
+    if (job->write.rc != STORE_OK && job->write.rc != STORE_CONDITION) {
         return ngx_mesh_room_rest_store_problem(rest, job->write.rc);
     }
 
+    ended = rest->data;
     room = ngx_mesh_room_rest_str(rest->room_id);
-    id = ngx_mesh_room_rest_str(job->write.ops[0].key);
-    id.data += sizeof("member/") - 1;
-    id.len -= sizeof("member/") - 1;
+    id = ngx_mesh_room_rest_str(*ended);
 
     ngx_mesh_room_hub_tell_member(rest->mcf, &room, &id);
 
@@ -475,6 +483,7 @@ ngx_mesh_room_rest_member_add_next(ngx_mesh_room_rest_t *rest)
     if (rest->member) {
         found = ngx_mesh_room_rest_allow(rest, "/room/invite", rest->room_id,
                                          &rc);
+
     } else {
         found = ngx_mesh_room_rest_manage(rest, NULL, &rc);
     }

@@ -28,11 +28,8 @@ static ngx_int_t ngx_mesh_room_rest_room_list_step(
     ngx_mesh_room_rest_t *rest);
 static ngx_int_t ngx_mesh_room_rest_room_list_done(ngx_mesh_room_rest_t *rest,
     ngx_mesh_store_job_t *job);
-static ngx_int_t ngx_mesh_room_rest_room_list_write(
-    ngx_mesh_room_rest_t *rest, ngx_mesh_store_job_t *job, json_write_t *j,
-    ngx_uint_t *shown);
-static ngx_uint_t ngx_mesh_room_rest_room_mine(ngx_mesh_room_rest_t *rest,
-    const store_rows_t *of, bytes_t id);
+static ngx_uint_t ngx_mesh_room_rest_room_mine(const store_rows_t *of,
+    bytes_t id);
 static ngx_int_t ngx_mesh_room_rest_room_create_step(
     ngx_mesh_room_rest_t *rest);
 static ngx_int_t ngx_mesh_room_rest_room_draft(ngx_mesh_room_rest_t *rest,
@@ -45,7 +42,10 @@ static ngx_int_t ngx_mesh_room_rest_room_create_ops(
 static ngx_int_t ngx_mesh_room_rest_room_create_done(
     ngx_mesh_room_rest_t *rest, ngx_mesh_store_job_t *job);
 static ngx_int_t ngx_mesh_room_rest_room_get_step(ngx_mesh_room_rest_t *rest);
+static ngx_int_t ngx_mesh_room_rest_room_get_next(ngx_mesh_room_rest_t *rest);
 static ngx_int_t ngx_mesh_room_rest_room_remove_step(
+    ngx_mesh_room_rest_t *rest);
+static ngx_int_t ngx_mesh_room_rest_room_remove_next(
     ngx_mesh_room_rest_t *rest);
 static ngx_int_t ngx_mesh_room_rest_room_members_done(
     ngx_mesh_room_rest_t *rest, ngx_mesh_store_job_t *job);
@@ -187,7 +187,7 @@ ngx_mesh_room_rest_room_list_done(ngx_mesh_room_rest_t *rest,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_mesh_room_rest_room_list_write(ngx_mesh_room_rest_t *rest,
     ngx_mesh_store_job_t *job, json_write_t *j, ngx_uint_t *shown)
 {
@@ -213,8 +213,7 @@ ngx_mesh_room_rest_room_list_write(ngx_mesh_room_rest_t *rest,
 
         if (room.direct
             || (room.visibility == NGX_MESH_ROOM_PRIVATE
-                && !ngx_mesh_room_rest_room_mine(rest, &job->rows[1],
-                                                 room.id))
+                && !ngx_mesh_room_rest_room_mine(&job->rows[1], room.id))
             || ngx_mesh_room_access_allow(rest->mcf, rest->principal,
                                           "/room/list", room.id, &refusal)
                != NGX_OK)
@@ -233,8 +232,7 @@ ngx_mesh_room_rest_room_list_write(ngx_mesh_room_rest_t *rest,
 /* of: the sorted keys "of/<me>/<room>". */
 
 static ngx_uint_t
-ngx_mesh_room_rest_room_mine(ngx_mesh_room_rest_t *rest,
-    const store_rows_t *of, bytes_t id)
+ngx_mesh_room_rest_room_mine(const store_rows_t *of, bytes_t id)
 {
     int      order;
     size_t   low, high, middle;
@@ -533,6 +531,13 @@ ngx_mesh_room_rest_room_get(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_mesh_room_rest_room_get_step(ngx_mesh_room_rest_t *rest)
+{
+    return ngx_mesh_room_rest_room(rest, ngx_mesh_room_rest_room_get_next);
+}
+
+
+static ngx_int_t
 ngx_mesh_room_rest_room_get_next(ngx_mesh_room_rest_t *rest)
 {
     bytes_writer_t  w;
@@ -549,13 +554,6 @@ ngx_mesh_room_rest_room_get_next(ngx_mesh_room_rest_t *rest)
 }
 
 
-static ngx_int_t
-ngx_mesh_room_rest_room_get_step(ngx_mesh_room_rest_t *rest)
-{
-    return ngx_mesh_room_rest_room(rest, ngx_mesh_room_rest_room_get_next);
-}
-
-
 /* DELETE /api/rooms/:id */
 
 ngx_int_t
@@ -564,6 +562,13 @@ ngx_mesh_room_rest_room_remove(ngx_http_request_t *r,
 {
     return ngx_mesh_room_rest_open(r, args, NGX_MESH_ROOM_REST_NO_BODY,
                                    ngx_mesh_room_rest_room_remove_step);
+}
+
+
+static ngx_int_t
+ngx_mesh_room_rest_room_remove_step(ngx_mesh_room_rest_t *rest)
+{
+    return ngx_mesh_room_rest_room(rest, ngx_mesh_room_rest_room_remove_next);
 }
 
 
@@ -603,13 +608,6 @@ ngx_mesh_room_rest_room_remove_next(ngx_mesh_room_rest_t *rest)
 
     return ngx_mesh_room_rest_read(rest, job,
                                    ngx_mesh_room_rest_room_members_done);
-}
-
-
-static ngx_int_t
-ngx_mesh_room_rest_room_remove_step(ngx_mesh_room_rest_t *rest)
-{
-    return ngx_mesh_room_rest_room(rest, ngx_mesh_room_rest_room_remove_next);
 }
 
 

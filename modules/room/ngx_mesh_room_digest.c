@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_mesh_room_rest.h"
+#include "ngx_mesh_room_digest.h"
 
 
 #define NGX_MESH_ROOM_DIGEST_ROWS    100      /* looked at in a room */

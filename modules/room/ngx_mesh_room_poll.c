@@ -22,7 +22,7 @@
 
 
 #include "varint.h"
-#include "ngx_mesh_room_rest.h"
+#include "ngx_mesh_room_poll.h"
 
 
 #define NGX_MESH_ROOM_POLL_WAIT_MAX   25      /* seconds */

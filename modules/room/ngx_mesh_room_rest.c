@@ -15,7 +15,8 @@
 
 
 #include "ngx_mesh_origin.h"
-#include "ngx_mesh_room_rest.h"
+#include "ngx_mesh_room_digest.h"
+#include "ngx_mesh_room_poll.h"
 
 
 static void ngx_mesh_room_rest_body_handler(ngx_http_request_t *r,

@@ -255,15 +255,5 @@ ngx_int_t ngx_mesh_room_rest_direct_send(ngx_http_request_t *r,
 ngx_int_t ngx_mesh_room_rest_direct_list(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
 
-/* Routes (ngx_mesh_room_poll.c) */
-ngx_int_t ngx_mesh_room_poll_open(ngx_http_request_t *r,
-    ngx_mesh_route_args_t *args);
-
-/* Routes (ngx_mesh_room_digest.c) */
-ngx_int_t ngx_mesh_room_digest_status(ngx_http_request_t *r,
-    ngx_mesh_route_args_t *args);
-ngx_int_t ngx_mesh_room_digest_state(ngx_http_request_t *r,
-    ngx_mesh_route_args_t *args);
-
 
 #endif /* _NGX_MESH_ROOM_REST_H_INCLUDED_ */

@@ -54,6 +54,8 @@ typedef struct {
     ngx_mesh_wake_kind_t       kind;
     ngx_mesh_wake_handler_pt   handler;
     void                      *data;       /* borrowed */
+    unsigned                   first:1;    /* of this handler and data: it
+                                              is the one told of RESYNC */
 } ngx_mesh_wake_listener_t;
 
 
@@ -458,6 +460,7 @@ static ngx_int_t
 ngx_mesh_wake_listen(ngx_mesh_wake_t *wake, ngx_mesh_wake_kind_t kind,
     ngx_mesh_wake_handler_pt handler, void *data)
 {
+    ngx_uint_t                 i;
     ngx_mesh_wake_own_t       *own;
     ngx_mesh_wake_listener_t  *listener;
 
@@ -467,11 +470,22 @@ ngx_mesh_wake_listen(ngx_mesh_wake_t *wake, ngx_mesh_wake_kind_t kind,
         return NGX_ERROR;
     }
 
-    listener = &own->listeners[own->count++];
+    listener = &own->listeners[own->count];
 
     listener->kind = kind;
     listener->handler = handler;
     listener->data = data;
+    listener->first = 1;
+
+    for (i = 0; i < own->count; i++) {
+        if (own->listeners[i].handler == handler
+            && own->listeners[i].data == data)
+        {
+            listener->first = 0;
+        }
+    }
+
+    own->count++;
 
     return NGX_OK;
 }
@@ -719,8 +733,8 @@ ngx_mesh_wake_tell(ngx_mesh_wake_own_t *own, ngx_mesh_wake_notice_t *notice)
     for (i = 0; i < own->count; i++) {
         listener = &own->listeners[i];
 
-        if (listener->kind == notice->kind
-            || notice->kind == NGX_MESH_WAKE_RESYNC)
+        if ((notice->kind == NGX_MESH_WAKE_RESYNC)
+            ? listener->first : listener->kind == notice->kind)
         {
             listener->handler(listener->data, notice);
         }

@@ -68,8 +68,8 @@ struct ngx_mesh_wake_s {
         ngx_mesh_wake_notice_t *notice);
 
     /* Called in init_process: every notice of this worker from now on.
-       RESYNC goes to all handlers whatever kind they asked for.  NGX_OK,
-       NGX_ERROR. */
+       RESYNC goes to all handlers whatever kinds they asked for, once to each
+       pair of handler and data.  NGX_OK, NGX_ERROR. */
     ngx_int_t   (*listen)(ngx_mesh_wake_t *wake, ngx_mesh_wake_kind_t kind,
         ngx_mesh_wake_handler_pt handler, void *data);
 

@@ -1,8 +1,9 @@
 # Copyright (C) The Mesh contributors
 # SPDX-License-Identifier: AGPL-3.0-only
 
-# Debian packages that building and testing need; sourced by conf/up and
-# t/run.  Installs nothing but packages, and starts no service.
+# What conf/up and t/run share: the Debian packages that building needs, and
+# the build itself.  Sourced from the top of the tree; installs nothing but
+# packages, and starts no service.
 
 BUILD_PACKAGES="nginx nginx-dev gcc libc6-dev make perl curl libsodium-dev
                 libssl-dev zlib1g-dev libjansson-dev libsqlite3-dev"
@@ -68,4 +69,23 @@ packages_install() {
     fi
 
     return $status
+}
+
+
+# The build, as whoever owns the tree: "sudo conf/up" must not leave files of
+# root in somebody's clone.
+
+build_tree() {
+    local owner
+    owner=$(stat -c %u:%g .)
+
+    if [ "$(id -u)" != 0 ] || [ "${owner%:*}" = 0 ] \
+       || { [ -e .build ] && [ "$(stat -c %u:%g .build)" != "$owner" ]; }
+    then
+        conf/build "$@"
+        return
+    fi
+
+    setpriv --reuid="${owner%:*}" --regid="${owner#*:}" --clear-groups \
+            conf/build "$@"
 }

@@ -492,8 +492,24 @@ store_sqlite_column(sqlite3_stmt *statement, int n)
 }
 
 
+int
+store_sqlite_step(store_sqlite_db_t *db, sqlite3_stmt *statement)
+{
+    int  rc;
+
+    errno = 0;
+    rc = sqlite3_step(statement);
+
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        db->error = errno;
+    }
+
+    return rc;
+}
+
+
 store_rc_t
-store_sqlite_rc(sqlite3 *handle, int rc)
+store_sqlite_rc(const store_sqlite_db_t *db, int rc)
 {
     switch (rc & 0xff) {
 
@@ -509,7 +525,7 @@ store_sqlite_rc(sqlite3 *handle, int rc)
 
         /* a quota and a limit on file sizes are a full disk as well */
 
-        switch (sqlite3_system_errno(handle)) {
+        switch (db->error) {
 
         case ENOSPC:
         case EDQUOT:

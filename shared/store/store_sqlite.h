@@ -88,6 +88,7 @@ struct store_sqlite_db_s {
     const char *const  *sql;          /* texts of the statements, borrowed */
     sqlite3_stmt       *statements[STORE_SQLITE_STATEMENTS];
     int64_t             deadline_us;  /* of the work in hand; 0: none */
+    int                 error;        /* errno of the last failed step */
     store_sqlite_db_t  *next;         /* free list */
 };
 
@@ -181,8 +182,12 @@ int store_sqlite_bind(sqlite3_stmt *statement, int n, bytes_t b);
 /* View of a blob column, good until the statement moves. */
 bytes_t store_sqlite_column(sqlite3_stmt *statement, int n);
 
-/* What an SQLite code means to the caller of the store. */
-store_rc_t store_sqlite_rc(sqlite3 *handle, int rc);
+/* sqlite3_step() that keeps the errno of a failure: SQLite does not tell it
+   when a commit fails. */
+int store_sqlite_step(store_sqlite_db_t *db, sqlite3_stmt *statement);
+
+/* What the code of the last step means to the caller of the store. */
+store_rc_t store_sqlite_rc(const store_sqlite_db_t *db, int rc);
 
 /* One line for the operator. */
 void store_sqlite_log(store_t *store, int error, const char *fmt, ...)

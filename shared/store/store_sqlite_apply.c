@@ -88,8 +88,9 @@ static store_rc_t match_condition(const store_op_t *op, uint64_t seq);
 static int run_plain(store_sqlite_db_t *db, unsigned n);
 static int run_numbers(store_sqlite_db_t *db, unsigned n, int64_t a,
     int64_t b);
-static int run_done(sqlite3_stmt *statement);
-static int get_row(sqlite3_stmt *statement, int *found);
+static int run_done(store_sqlite_db_t *db, sqlite3_stmt *statement);
+static int get_row(store_sqlite_db_t *db, sqlite3_stmt *statement,
+    int *found);
 
 
 const char *const  store_sqlite_apply_sql[STORE_SQLITE_STATEMENTS] = {
@@ -188,7 +189,7 @@ store_sqlite_apply_request(store_sqlite_db_t *db, store_request_t *request,
     rc = run_plain(db, SQL_SAVEPOINT);
 
     if (rc != SQLITE_OK) {
-        store_sqlite_apply_fail(request, store_sqlite_rc(db->handle, rc));
+        store_sqlite_apply_fail(request, store_sqlite_rc(db, rc));
         return rc;
     }
 
@@ -201,7 +202,7 @@ store_sqlite_apply_request(store_sqlite_db_t *db, store_request_t *request,
 
             /* the code is taken before the undo may change it */
 
-            failed = store_sqlite_rc(db->handle, rc);
+            failed = store_sqlite_rc(db, rc);
             break;
         }
 
@@ -335,7 +336,7 @@ apply_put(store_sqlite_db_t *db, const store_op_t *op, store_result_t *result,
     sqlite3_bind_int64(statement, 5, op->expires_ms);
     store_sqlite_bind(statement, 6, op->value);
 
-    return run_done(statement);
+    return run_done(db, statement);
 }
 
 
@@ -490,7 +491,7 @@ apply_drop(store_sqlite_db_t *db, const store_op_t *op)
     sqlite3_bind_int64(statement, 2, (int64_t) ns.item_seq);
     sqlite3_bind_int64(statement, 3, (int64_t) ns.entry_seq);
 
-    return run_done(statement);
+    return run_done(db, statement);
 }
 
 
@@ -510,7 +511,7 @@ find_ns(store_sqlite_db_t *db, bytes_t name, store_sqlite_ns_t *ns)
     }
 
     store_sqlite_bind(statement, 1, name);
-    rc = get_row(statement, &found);
+    rc = get_row(db, statement, &found);
 
     if (found) {
         ns->id = sqlite3_column_int64(statement, 0);
@@ -543,7 +544,7 @@ get_ns(store_sqlite_db_t *db, bytes_t name, store_sqlite_ns_t *ns)
     }
 
     store_sqlite_bind(statement, 1, name);
-    rc = run_done(statement);
+    rc = run_done(db, statement);
 
     ns->id = sqlite3_last_insert_rowid(db->handle);
 
@@ -572,7 +573,7 @@ find_item(store_sqlite_db_t *db, const store_sqlite_ns_t *ns, bytes_t key,
 
     sqlite3_bind_int64(statement, 1, ns->id);
     store_sqlite_bind(statement, 2, key);
-    rc = get_row(statement, &found);
+    rc = get_row(db, statement, &found);
 
     if (found) {
         item->rowid = sqlite3_column_int64(statement, 0);
@@ -606,7 +607,7 @@ find_entry(store_sqlite_db_t *db, const store_sqlite_ns_t *ns,
 
     sqlite3_bind_int64(statement, 1, ns->id);
     store_sqlite_bind(statement, 2, dedupe);
-    rc = get_row(statement, &found);
+    rc = get_row(db, statement, &found);
 
     if (found) {
         id = store_sqlite_column(statement, 1);
@@ -664,7 +665,7 @@ add_entry(store_sqlite_db_t *db, const store_op_t *op,
         sqlite3_bind_null(statement, 5);
     }
 
-    return run_done(statement);
+    return run_done(db, statement);
 }
 
 
@@ -709,7 +710,7 @@ store_sqlite_apply_sweep_due(store_sqlite_db_t *db, int64_t now_ms)
     }
 
     sqlite3_bind_int64(statement, 1, now_ms);
-    rc = get_row(statement, &found);
+    rc = get_row(db, statement, &found);
     (void) sqlite3_reset(statement);
 
     return (rc == SQLITE_OK) ? found : -1;
@@ -756,7 +757,7 @@ run_plain(store_sqlite_db_t *db, unsigned n)
     statement = store_sqlite_statement(db, n);
 
     return (statement == NULL) ? sqlite3_errcode(db->handle)
-                               : run_done(statement);
+                               : run_done(db, statement);
 }
 
 
@@ -777,16 +778,16 @@ run_numbers(store_sqlite_db_t *db, unsigned n, int64_t a, int64_t b)
         sqlite3_bind_int64(statement, 2, b);
     }
 
-    return run_done(statement);
+    return run_done(db, statement);
 }
 
 
 static int
-run_done(sqlite3_stmt *statement)
+run_done(store_sqlite_db_t *db, sqlite3_stmt *statement)
 {
     int  rc;
 
-    rc = sqlite3_step(statement);
+    rc = store_sqlite_step(db, statement);
     (void) sqlite3_reset(statement);
 
     return (rc == SQLITE_DONE) ? SQLITE_OK : rc;
@@ -795,11 +796,11 @@ run_done(sqlite3_stmt *statement)
 
 /* Steps once; the caller resets, found or not. */
 static int
-get_row(sqlite3_stmt *statement, int *found)
+get_row(store_sqlite_db_t *db, sqlite3_stmt *statement, int *found)
 {
     int  rc;
 
-    rc = sqlite3_step(statement);
+    rc = store_sqlite_step(db, statement);
     *found = (rc == SQLITE_ROW);
 
     return (rc == SQLITE_ROW || rc == SQLITE_DONE) ? SQLITE_OK : rc;

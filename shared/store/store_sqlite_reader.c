@@ -63,8 +63,8 @@ static void set_bounds(const store_read_t *read, bytes_writer_t *low,
     bytes_writer_t *high);
 static int read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
     const store_read_t *read, store_rows_t *rows);
-static int take_rows(sqlite3_stmt *statement, store_sqlite_read_t *state,
-    size_t limit, store_rows_t *rows);
+static int take_rows(store_sqlite_db_t *db, sqlite3_stmt *statement,
+    store_sqlite_read_t *state, size_t limit, store_rows_t *rows);
 static int add_row(sqlite3_stmt *statement, store_sqlite_read_t *state,
     store_rows_t *rows);
 
@@ -166,11 +166,10 @@ store_sqlite_reader_read(store_t *store, const store_read_t *reads,
                       + (int64_t) STORE_SQLITE_READ_MS * 1000;
 
     rc = run_reads(db, reads, rows, count);
-    result = store_sqlite_rc(db->handle, rc);
+    result = store_sqlite_rc(db, rc);
 
     if (result != STORE_OK) {
-        store_sqlite_log(store, sqlite3_system_errno(db->handle),
-                         "store: a read of \"%s\" failed: %s (%d)",
+        store_sqlite_log(store, db->error, "store: a read of \"%s\" failed: %s (%d)",
                          store->path, sqlite3_errstr(rc), rc);
         store_rows_release(rows, count);
     }
@@ -340,7 +339,7 @@ run_plain(store_sqlite_db_t *db, unsigned n)
         return sqlite3_errcode(db->handle);
     }
 
-    rc = sqlite3_step(statement);
+    rc = store_sqlite_step(db, statement);
     (void) sqlite3_reset(statement);
 
     return (rc == SQLITE_DONE) ? SQLITE_OK : rc;
@@ -374,7 +373,7 @@ read_one(store_sqlite_db_t *db, store_sqlite_read_t *state,
             return sqlite3_errcode(db->handle);
         }
 
-        rc = take_rows(statement, state, 1, rows);
+        rc = take_rows(db, statement, state, 1, rows);
         rows->rc = (rows->count != 0) ? STORE_OK : STORE_ABSENT;
         rows->head = 0;
         return rc;
@@ -410,7 +409,7 @@ find_ns(store_sqlite_db_t *db, store_sqlite_read_t *state, bytes_t name,
     }
 
     store_sqlite_bind(statement, 1, name);
-    rc = sqlite3_step(statement);
+    rc = store_sqlite_step(db, statement);
 
     if (rc == SQLITE_ROW) {
         state->ns = sqlite3_column_int64(statement, 0);
@@ -470,7 +469,7 @@ read_range(store_sqlite_db_t *db, store_sqlite_read_t *state,
     sqlite3_bind_int64(statement, 4, state->now_ms);
     sqlite3_bind_int64(statement, 5, (int64_t) read->limit + 1);
 
-    return take_rows(statement, state, read->limit, rows);
+    return take_rows(db, statement, state, read->limit, rows);
 }
 
 
@@ -551,7 +550,7 @@ read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
             return sqlite3_errcode(db->handle);
         }
 
-        return take_rows(statement, state, 1, rows);
+        return take_rows(db, statement, state, 1, rows);
     }
 
     last = (read->before != 0) ? read->before - 1 : STORE_SQLITE_SEQ_MAX;
@@ -578,7 +577,7 @@ read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
                                      | (int64_t) last);
     sqlite3_bind_int64(statement, 3, (int64_t) read->limit + 1);
 
-    return take_rows(statement, state, read->limit, rows);
+    return take_rows(db, statement, state, read->limit, rows);
 }
 
 
@@ -588,13 +587,13 @@ read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
  */
 
 static int
-take_rows(sqlite3_stmt *statement, store_sqlite_read_t *state, size_t limit,
-    store_rows_t *rows)
+take_rows(store_sqlite_db_t *db, sqlite3_stmt *statement,
+    store_sqlite_read_t *state, size_t limit, store_rows_t *rows)
 {
     int  rc;
 
     for ( ;; ) {
-        rc = sqlite3_step(statement);
+        rc = store_sqlite_step(db, statement);
 
         if (rc != SQLITE_ROW) {
             break;

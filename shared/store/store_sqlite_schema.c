@@ -27,6 +27,7 @@ static int check_identity(store_t *store, store_sqlite_db_t *db,
     int64_t *version, char *error, size_t error_size);
 static int check_pages(store_t *store, store_sqlite_db_t *db, char *error,
     size_t error_size);
+static void join_lines(char *text);
 static int stop_check(void *data);
 static int migrate(store_t *store, store_sqlite_db_t *db, char *error,
     size_t error_size);
@@ -206,6 +207,7 @@ check_pages(store_t *store, store_sqlite_db_t *db, char *error,
     } else {
         snprintf(error, error_size, "\"%s\" is damaged: %s; restore a backup",
                  store->path, text ? text : sqlite3_errmsg(db->handle));
+        join_lines(error);
         rc = -1;
     }
 
@@ -214,6 +216,18 @@ check_pages(store_t *store, store_sqlite_db_t *db, char *error,
     db->deadline_us = 0;
 
     return rc;
+}
+
+
+/* What SQLite finds it tells in several lines. */
+static void
+join_lines(char *text)
+{
+    for ( /* void */ ; *text != '\0'; text++) {
+        if (*text == '\n') {
+            *text = ' ';
+        }
+    }
 }
 
 

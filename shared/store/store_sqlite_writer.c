@@ -43,7 +43,8 @@ typedef struct {
 
 static void *run_writer(void *data);
 static int wait_queued(store_t *store);
-static void take_queued(store_sqlite_writer_t *writer);
+static int take_queued(store_sqlite_writer_t *writer);
+static void take_queued_locked(store_sqlite_writer_t *writer);
 static void commit_batch(store_t *store);
 static int begin_batch(store_t *store);
 static int apply_backlog(store_t *store, store_sqlite_batch_t *batch);
@@ -280,7 +281,7 @@ wait_queued(store_t *store)
         rc = pthread_cond_timedwait(&writer->wanted, &writer->mutex, &until);
     }
 
-    take_queued(writer);
+    take_queued_locked(writer);
 
     more = (writer->backlog != NULL || !writer->closing);
 
@@ -290,9 +291,20 @@ wait_queued(store_t *store)
 }
 
 
-/* The caller holds the mutex. */
-static void
+/* 1 when there is a backlog now. */
+static int
 take_queued(store_sqlite_writer_t *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    take_queued_locked(writer);
+    pthread_mutex_unlock(&writer->mutex);
+
+    return writer->backlog != NULL;
+}
+
+
+static void
+take_queued_locked(store_sqlite_writer_t *writer)
 {
     if (writer->queue == NULL) {
         return;
@@ -378,7 +390,7 @@ begin_batch(store_t *store)
 
     if (rc != SQLITE_OK) {
         report_failure(store, "BEGIN", rc, 1);
-        rc = store_sqlite_rc(writer->db.handle, rc);
+        rc = store_sqlite_rc(&writer->db, rc);
         store_sqlite_lock_release(store->lock);
         fail_backlog(store, (store_rc_t) rc);
         return -1;
@@ -404,7 +416,9 @@ apply_backlog(store_t *store, store_sqlite_batch_t *batch)
     writer = &store->writer;
     now_ms = store_sqlite_now_ms();
 
-    while (writer->backlog != NULL) {
+    /* what came during the wait for the lock, or since, comes along */
+
+    while (writer->backlog != NULL || take_queued(writer)) {
         request = writer->backlog;
 
         if (batch->requests != 0
@@ -504,7 +518,7 @@ fail_batch(store_t *store, store_sqlite_batch_t *batch, int rc)
     store_rc_t        result;
     store_request_t  *request;
 
-    result = store_sqlite_rc(store->writer.db.handle, rc);
+    result = store_sqlite_rc(&store->writer.db, rc);
 
     report_failure(store, "a commit", rc, batch->requests);
 
@@ -637,7 +651,6 @@ reopen_db(store_t *store)
 static void
 report_failure(store_t *store, const char *what, int rc, size_t requests)
 {
-    int                     error;
     int64_t                 now_us;
     store_sqlite_writer_t  *writer;
 
@@ -653,9 +666,7 @@ report_failure(store_t *store, const char *what, int rc, size_t requests)
         return;
     }
 
-    error = writer->db.handle ? sqlite3_system_errno(writer->db.handle) : 0;
-
-    store_sqlite_log(store, error, "store: %s failed on \"%s\": %s (%d), "
+    store_sqlite_log(store, writer->db.error, "store: %s failed on \"%s\": %s (%d), "
                      "%llu requests failed", what, store->path,
                      sqlite3_errstr(rc), rc,
                      (unsigned long long) writer->unreported);

@@ -42,8 +42,8 @@ const mesh_command_t  mesh_key_command = {
     "it is public.  The file is the secret: whoever reads it is you.\n"
     "\n"
     "    mesh key new ada.key\n"
-    "    mesh delegate --key data/mesh.key --to \"$(mesh key show ada.key)\" \\\n"
-    "        --command /room > ada.delegations\n",
+    "    mesh delegate --key data/mesh.key --command /room \\\n"
+    "        --to \"$(mesh key show ada.key)\" > ada.delegations\n",
 
     mesh_key_options,
     run

@@ -82,6 +82,8 @@ test_refused_texts(void)
         { "the other alphabet", BASE64_STD, "-_-_" },
         { "a digit too many", BASE64_URL, "Zm9vY" },
         { "a lone digit", BASE64_URL, "Z" },
+        { "a lone zero", BASE64_URL, "A" },
+        { "a zero too many", BASE64_URL, "Zm9vA" },
         { "unused bits, one byte", BASE64_URL, "Zh" },
         { "unused bits, two bytes", BASE64_URL, "Zm9" },
         { "unused bits under padding", BASE64_STD, "Zm9=" },

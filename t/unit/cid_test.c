@@ -124,13 +124,14 @@ test_binary_refused(void)
 {
     cid_t           cid;
     size_t          i, n, taken;
-    uint8_t         binary[CID_BINARY_LEN + 1];
+    uint8_t         binary[CID_BINARY_LEN + 2];
     bytes_writer_t  w;
 
     cid_of(&cid, CID_DAG_CBOR, bytes_of("x"));
     bytes_writer_open(&w, binary + 1, CID_BINARY_LEN);
     cid_write_binary(&cid, &w);
     binary[0] = 0;
+    binary[CID_BINARY_LEN + 1] = 0;
     taken = 0;
 
     for (n = 0; n < CID_BINARY_LEN; n++) {
@@ -144,10 +145,13 @@ test_binary_refused(void)
         binary[i] ^= 0x80;
     }
 
-    taken += cid_parse_binary(&cid, bytes_make(binary, sizeof(binary))) == 0;
+    taken += cid_parse_binary(&cid, bytes_make(binary, CID_BINARY_LEN + 1))
+             == 0;
+    taken += cid_parse_binary(&cid, bytes_make(binary + 1,
+                                               CID_BINARY_LEN + 1)) == 0;
 
     tap_ok(taken == 0,
-           "bytes are refused cut, with another head, or with a link's 00");
+           "bytes are refused cut, longer, or with another head");
 }
 
 

@@ -112,6 +112,10 @@ static const struct {
       JSON_SCAN_UTF8, 1 },
     { "a low surrogate alone", bytes_literal("\"\\ude00\""),
       JSON_SCAN_UTF8, 1 },
+    { "two low surrogates", bytes_literal("\"\\ude00\\ude00\""),
+      JSON_SCAN_UTF8, 1 },
+    { "a pair with a letter", bytes_literal("\"\\ud83d\\u0041\""),
+      JSON_SCAN_UTF8, 1 },
     { "a bad byte", bytes_literal("\"a\xff\""), JSON_SCAN_UTF8, 2 },
     { "an overlong form", bytes_literal("\"\xc0\xaf\""),
       JSON_SCAN_UTF8, 1 },
@@ -298,6 +302,65 @@ test_member_limits(void)
               == JSON_SCAN_LIMIT, "all open objects have 4096 together");
 
     free(text);
+}
+
+
+/* An object of n members of which number j repeats the key of number i; the
+   offset of that key behind its quote. */
+static size_t
+write_repeating(bytes_writer_t *w, unsigned n, unsigned i, unsigned j)
+{
+    char      text[32];
+    size_t    at;
+    unsigned  k;
+
+    at = 0;
+    bytes_writer_text(w, "{");
+
+    for (k = 0; k < n; k++) {
+
+        if (k == j) {
+            at = bytes_writer_view(w).len + (k ? 2 : 1);
+        }
+
+        (void) snprintf(text, sizeof(text), "%s\"k%u\":0", k ? "," : "",
+                        (k == j) ? i : k);
+        bytes_writer_text(w, text);
+    }
+
+    bytes_writer_text(w, "}");
+
+    return at;
+}
+
+
+static void
+test_duplicates_anywhere(void)
+{
+    size_t          at, want;
+    uint8_t         text[1024];
+    unsigned        n, i, j, wrong;
+    bytes_writer_t  w;
+
+    wrong = 0;
+
+    for (n = 2; n < 40; n++) {
+
+        for (j = 1; j < n; j++) {
+
+            for (i = 0; i < j; i++) {
+                bytes_writer_open(&w, text, sizeof(text));
+                want = write_repeating(&w, n, i, j);
+
+                wrong += json_scan_validate(bytes_writer_view(&w), &at)
+                         != JSON_SCAN_DUPLICATE
+                         || at != want;
+            }
+        }
+    }
+
+    tap_ok(wrong == 0,
+           "a duplicate is found wherever it is, and where it stands again");
 }
 
 
@@ -668,6 +731,7 @@ main(void)
     test_refused();
     test_depth();
     test_member_limits();
+    test_duplicates_anywhere();
     test_colliding_keys();
     test_equal_hashes();
     test_find();

@@ -71,8 +71,14 @@ typedef struct {
     ngx_int_t    (*revoke)(ngx_cycle_t *cycle, const cid_t *cid,
         time_t until);
 
-    /* Facts of a server: its own DID (the audience). NULL data: none. */
+    /* Facts of a server: its own DID (the audience). NULL: none. */
     ngx_str_t   *(*audience)(ngx_http_request_t *r);
+
+    /* Logs the one line that a refusal by allow() or alive() gets: reason,
+       the token that failed, holder and command (may be empty).  Called
+       right after it; ngx_mesh_reply_verdict() does so by itself. */
+    void         (*refuse)(ngx_mesh_principal_t *p, ngx_log_t *log,
+        ucan_verdict_t verdict, bytes_t command);
 } ngx_mesh_principal_api_t;
 
 

@@ -11,6 +11,7 @@
 
 
 #include "ngx_mesh_compat.h"
+#include "ngx_mesh_principal.h"
 #include "ngx_mesh_reply.h"
 
 
@@ -129,10 +130,8 @@ ngx_int_t
 ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
     const char *detail)
 {
-    static ngx_str_t  realm = ngx_string("Bearer realm=\"mesh\"");
-
     if (problem_status(problem) == NGX_HTTP_UNAUTHORIZED
-        && ngx_mesh_reply_header(r, "WWW-Authenticate", &realm) != NGX_OK)
+        && ngx_mesh_reply_challenge(r, UCAN_OK) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -191,6 +190,27 @@ ngx_int_t
 ngx_mesh_reply_verdict(ngx_http_request_t *r, ucan_verdict_t verdict,
     bytes_t command)
 {
+    ngx_mesh_principal_t      *principal;
+    ngx_mesh_principal_api_t  *api;
+
+    api = ngx_mesh_principal_api((ngx_cycle_t *) ngx_cycle);
+
+    if (api && command.len != 0) {
+        principal = api->get(r);
+
+        if (principal) {
+            api->refuse(principal, r->connection->log, verdict, command);
+        }
+    }
+
+    return ngx_mesh_reply_refusal(r, verdict, command);
+}
+
+
+ngx_int_t
+ngx_mesh_reply_refusal(ngx_http_request_t *r, ucan_verdict_t verdict,
+    bytes_t command)
+{
     bytes_t    detail;
     problem_t  problem;
 
@@ -228,25 +248,42 @@ ngx_mesh_reply_verdict_problem(ucan_verdict_t verdict, ngx_uint_t asked)
 ngx_int_t
 ngx_mesh_reply_challenge(ngx_http_request_t *r, ucan_verdict_t verdict)
 {
-    u_char           *p;
-    size_t            size;
-    ngx_str_t         value;
-    const char       *text;
-    static const char format[] = "Bearer realm=\"mesh\", "
+    u_char            *p;
+    size_t             size;
+    ngx_str_t          value;
+    const char        *text;
+    ngx_table_elt_t   *h;
+    static const char  realm[] = "Bearer realm=\"mesh\"";
+    static const char  error[] = "Bearer realm=\"mesh\", "
                                  "error=\"invalid_token\", "
                                  "error_description=\"%s\"";
 
-    text = ucan_verdict_text(verdict);
-    size = sizeof(format) + ngx_strlen(text);
+    ngx_str_set(&value, realm);
 
-    p = ngx_pnalloc(r->pool, size);
+    if (verdict != UCAN_OK) {
+        text = ucan_verdict_text(verdict);
+        size = sizeof(error) + ngx_strlen(text);
 
-    if (p == NULL) {
-        return NGX_ERROR;
+        p = ngx_pnalloc(r->pool, size);
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.data = p;
+        value.len = ngx_snprintf(p, size, error, text) - p;
     }
 
-    value.data = p;
-    value.len = ngx_snprintf(p, size, format, text) - p;
+    h = r->headers_out.www_authenticate;
+
+    /* a request that was refused, redirected and refused again */
+
+    if (h && h->value.len >= sizeof(realm) - 1
+        && ngx_strncmp(h->value.data, realm, sizeof(realm) - 1) == 0)
+    {
+        h->value = value;
+        return NGX_OK;
+    }
 
     return ngx_mesh_reply_header(r, "WWW-Authenticate", &value);
 }

@@ -37,18 +37,22 @@ ngx_int_t ngx_mesh_reply_empty(ngx_http_request_t *r, ngx_uint_t status);
 ngx_int_t ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
     const char *detail);
 
-/* The answer to a verdict of the ucan module.  command empty: who asks is
-   not accepted, 401, or 400 for bytes that are no token.  Else it may not do
-   this, 403 naming command. */
+/* The answer of a handler that asked allow(): 403 naming command, and the
+   log line of the refusal.  command empty: as ngx_mesh_reply_refusal(). */
 ngx_int_t ngx_mesh_reply_verdict(ngx_http_request_t *r,
     ucan_verdict_t verdict, bytes_t command);
 
-/* The problem that it answers with; asked: a command was. */
+/* The answer to a verdict that was logged already.  command empty: who asks
+   is not accepted, 401, or 400 for bytes that are no token. */
+ngx_int_t ngx_mesh_reply_refusal(ngx_http_request_t *r,
+    ucan_verdict_t verdict, bytes_t command);
+
+/* The problem that they answer with; asked: a command was. */
 problem_t ngx_mesh_reply_verdict_problem(ucan_verdict_t verdict,
     ngx_uint_t asked);
 
-/* Adds WWW-Authenticate of a refused token (RFC 6750, 3).  NGX_OK,
-   NGX_ERROR. */
+/* Adds WWW-Authenticate (RFC 6750, 3) of a refused token; UCAN_OK: there
+   was none.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_mesh_reply_challenge(ngx_http_request_t *r,
     ucan_verdict_t verdict);
 

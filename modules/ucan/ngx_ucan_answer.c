@@ -1,0 +1,136 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * What a client gets that may not enter: a problem of ours, unless another
+ * access module or an error_page has a say.
+ */
+
+
+#include "ngx_mesh_reply.h"
+#include "ngx_ucan_answer.h"
+
+
+static ngx_uint_t ngx_ucan_answer_is_nginx(ngx_http_request_t *r,
+    ngx_uint_t status);
+static ngx_int_t ngx_ucan_answer_finalize(ngx_http_request_t *r,
+    ngx_ucan_request_t *ctx, ngx_int_t rc);
+
+
+/* Nobody is there yet: not worth more than an [info] line, as in
+   auth_basic. */
+
+ngx_int_t
+ngx_ucan_answer_challenge(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
+{
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "ucan: refused: no token was presented");
+
+    if (ngx_mesh_reply_challenge(r, UCAN_OK) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_ucan_answer_is_nginx(r, NGX_HTTP_UNAUTHORIZED)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
+    return ngx_ucan_answer_finalize(r, ctx,
+               ngx_mesh_reply_problem(r, PROBLEM_UNAUTHENTICATED,
+                   "send a token: Authorization: Bearer <token>"));
+}
+
+
+ngx_int_t
+ngx_ucan_answer_refusal(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
+    ucan_verdict_t verdict, bytes_t command)
+{
+    ngx_uint_t                 status;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ctx->error = ucan_verdict_slug(verdict);
+
+    if (!ctx->logged) {
+        ngx_ucan_verify_log(&ctx->refusal, r->connection->log, command);
+        ctx->logged = 1;
+    }
+
+    status = problem_status(ngx_mesh_reply_verdict_problem(verdict,
+                                                           command.len != 0));
+
+    if (status == NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        return status;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    /* other access modules are only asked after 401 and 403 */
+
+    if (clcf->satisfy == NGX_HTTP_SATISFY_ANY
+        && status == NGX_HTTP_BAD_REQUEST)
+    {
+        status = NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (status == NGX_HTTP_UNAUTHORIZED
+        && ngx_mesh_reply_challenge(r, verdict) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_ucan_answer_is_nginx(r, status)) {
+        return status;
+    }
+
+    return ngx_ucan_answer_finalize(r, ctx,
+                                ngx_mesh_reply_refusal(r, verdict, command));
+}
+
+
+/* Under "satisfy any" somebody else may still open the location; and an
+   operator's error_page is the operator's answer. */
+
+static ngx_uint_t
+ngx_ucan_answer_is_nginx(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_uint_t                 i;
+    ngx_http_err_page_t       *page;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->satisfy == NGX_HTTP_SATISFY_ANY) {
+        return 1;
+    }
+
+    if (clcf->error_pages == NULL || r->error_page || r->uri_changes == 0) {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == (ngx_int_t) status) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Finalizes in the handler's place, since a code returned to the access
+   phase would become nginx's own page.  r may be gone afterwards. */
+
+static ngx_int_t
+ngx_ucan_answer_finalize(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
+    ngx_int_t rc)
+{
+    ctx->answered = 1;
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_DONE;
+}

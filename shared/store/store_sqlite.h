@@ -248,10 +248,11 @@ int store_sqlite_apply_begin(store_sqlite_db_t *db);
 int store_sqlite_apply_commit(store_sqlite_db_t *db);
 int store_sqlite_apply_rollback(store_sqlite_db_t *db);
 
-/* Applies one request inside a savepoint and sets its rc, failed and
-   results.  SQLITE_OK also when a condition did not hold; another code when
-   the engine failed, then the savepoint is undone if the transaction is
-   still there (sqlite3_get_autocommit()), and the caller logs. */
+/* Applies one request, inside a savepoint when it has several operations,
+   and sets its rc, failed and results.  SQLITE_OK also when a condition did
+   not hold; another code when the engine failed, then the savepoint is undone
+   if the transaction is still there (sqlite3_get_autocommit()), the request
+   without a savepoint is not, and the caller logs. */
 int store_sqlite_apply_request(store_sqlite_db_t *db,
     store_request_t *request, int64_t now_ms);
 

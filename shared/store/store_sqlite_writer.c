@@ -48,7 +48,8 @@ static void take_queued_locked(store_sqlite_writer_t *writer);
 static void commit_batch(store_t *store);
 static int begin_batch(store_t *store);
 static int apply_backlog(store_t *store, store_sqlite_batch_t *batch);
-static int keep_transaction(store_sqlite_db_t *db, int rc);
+static int keep_transaction(store_sqlite_db_t *db,
+    const store_request_t *request, int rc);
 static void move_request(store_sqlite_writer_t *writer,
     store_sqlite_batch_t *batch);
 static size_t count_bytes(const store_request_t *request);
@@ -438,7 +439,7 @@ apply_backlog(store_t *store, store_sqlite_batch_t *batch)
             continue;
         }
 
-        if (!keep_transaction(&writer->db, rc)) {
+        if (!keep_transaction(&writer->db, request, rc)) {
             return rc;
         }
 
@@ -452,9 +453,12 @@ apply_backlog(store_t *store, store_sqlite_batch_t *batch)
 /* After a request failed in the engine: 1 when the others of the batch may
    still be committed. */
 static int
-keep_transaction(store_sqlite_db_t *db, int rc)
+keep_transaction(store_sqlite_db_t *db, const store_request_t *request,
+    int rc)
 {
-    if (sqlite3_get_autocommit(db->handle)) {
+    /* a request of one operation has no savepoint to go back to */
+
+    if (sqlite3_get_autocommit(db->handle) || request->count == 1) {
         return 0;
     }
 
@@ -465,8 +469,6 @@ keep_transaction(store_sqlite_db_t *db, int rc)
     case SQLITE_NOMEM:
     case SQLITE_BUSY:
     case SQLITE_INTERRUPT:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_TOOBIG:
         return 1;
 
     default:

@@ -34,6 +34,7 @@ static void test_queue_full(void);
 static void test_close_drains(void);
 static void test_close_without_lock(void);
 static void test_full_disk(void);
+static void test_full_inside_batch(void);
 static size_t fill_disk(fixture_t *f, store_rc_t *rc);
 static void test_wal_bound(void);
 static void test_readers(void);
@@ -61,6 +62,7 @@ main(void)
     test_close_drains();
     test_close_without_lock();
     test_full_disk();
+    test_full_inside_batch();
     test_wal_bound();
     test_readers();
 
@@ -418,6 +420,75 @@ test_full_disk(void)
     tap_ok(strstr(f.text, "again") != NULL, "and says so: %s", f.text);
     tap_ok(fixture_intact(&f), "the file is intact");
 
+    fixture_close(&f);
+}
+
+
+/*
+ * A request too large for the cache meets the full disk in the middle of its
+ * batch.  Whatever becomes of the others, each is there or has failed.
+ */
+
+static void
+test_full_inside_batch(void)
+{
+    size_t                i, good, full;
+    fixture_t             f;
+    struct rlimit         old, limit;
+    fixture_write_t       w[5];
+    static uint8_t        value[400000];
+    store_sqlite_lock_t  *lock;
+
+    fixture_open(&f);
+    f.config.cache_bytes = 65536;
+    fixture_store_open(&f);
+    open_writes(w, 5);
+
+    for (i = 0; i < 5; i++) {
+        name_write(&w[i], STORE_PUT, "inside", i);
+    }
+
+    for (i = 0; i < 5; i++) {
+        fixture_op(&w[2], STORE_PUT, "inside-large", names[i])->value
+            = bytes_make(value, sizeof(value));
+    }
+
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = 512 * 1024;
+
+    lock = hold_lock(&f);
+    submit(&f, w, 5);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    store_sqlite_lock_release(lock);
+    fixture_take(&f, 5);
+    setrlimit(RLIMIT_FSIZE, &old);
+
+    tap_ok(w[2].request.rc == STORE_FULL, "a request that does not fit has "
+           "failed: %s", f.text);
+
+    good = 0;
+    full = 0;
+
+    for (i = 0; i < 5; i++) {
+        if (w[i].request.rc == STORE_OK) {
+            good += fixture_has(&f, "inside", names[i], "");
+
+        } else if (w[i].request.rc == STORE_FULL) {
+            full += fixture_has(&f, "inside", names[i], NULL);
+        }
+    }
+
+    tap_ok(good + full == 5, "of its batch %zu are there and %zu have failed",
+           good, full);
+    tap_ok(fixture_has(&f, "inside-large", names[0], NULL),
+           "nothing of it is there");
+
+    w[2].request.count = 5;
+    tap_ok(fixture_write(&f, &w[2]) == STORE_OK && fixture_intact(&f),
+           "with room again it is written, and the file is intact");
+
+    store_sqlite_lock_close(lock);
     fixture_close(&f);
 }
 

@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_mesh_conf.h"
 #include "ngx_mesh_storage_service.h"
 #include "ngx_mesh_wake.h"
 
@@ -26,8 +27,7 @@
 #define NGX_HTTP_MESH_STORAGE_READERS_MAX  64
 #define NGX_HTTP_MESH_STORAGE_QUEUE_MAX    65536
 #define NGX_HTTP_MESH_STORAGE_CACHE_MIN    (256 * 1024)
-#define NGX_HTTP_MESH_STORAGE_CACHE_MAX    (1024 * 1024 * 1024)
-#define NGX_HTTP_MESH_STORAGE_WAKE_MAX     (1024 * 1024 * 1024)
+#define NGX_HTTP_MESH_STORAGE_SIZE_MAX     (1024 * 1024 * 1024)
 
 
 typedef struct {
@@ -40,8 +40,8 @@ typedef struct {
     ngx_thread_pool_t           *thread_pool;
     ngx_int_t                    readers;
     ngx_int_t                    queue;        /* requests */
-    size_t                       cache_size;   /* bytes, a connection */
-    size_t                       wake_size;    /* bytes */
+    ngx_int_t                    cache_size;   /* bytes, a connection */
+    ngx_int_t                    wake_size;    /* bytes */
     ngx_uint_t                   durability;   /* 1: full */
 } ngx_http_mesh_storage_main_conf_t;
 
@@ -53,8 +53,6 @@ static char *ngx_http_mesh_storage_path(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_mesh_storage_thread_pool(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
-static char *ngx_http_mesh_storage_bounds(ngx_conf_t *cf, void *post,
-    void *data);
 static ngx_int_t ngx_http_mesh_storage_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_mesh_storage_init_process(ngx_cycle_t *cycle);
 static void ngx_http_mesh_storage_exit_process(ngx_cycle_t *cycle);
@@ -68,25 +66,29 @@ static ngx_conf_enum_t  ngx_http_mesh_storage_durabilities[] = {
 };
 
 
-static ngx_conf_num_bounds_t  ngx_http_mesh_storage_readers_bounds = {
-    ngx_http_mesh_storage_bounds, 1, NGX_HTTP_MESH_STORAGE_READERS_MAX
+static ngx_mesh_conf_number_t  ngx_http_mesh_storage_readers = {
+    NGX_MESH_CONF_COUNT, 1, NGX_HTTP_MESH_STORAGE_READERS_MAX,
+    "a number from 1 to 64"
 };
 
 
-static ngx_conf_num_bounds_t  ngx_http_mesh_storage_queue_bounds = {
-    ngx_http_mesh_storage_bounds, 1, NGX_HTTP_MESH_STORAGE_QUEUE_MAX
+static ngx_mesh_conf_number_t  ngx_http_mesh_storage_queue = {
+    NGX_MESH_CONF_COUNT, 1, NGX_HTTP_MESH_STORAGE_QUEUE_MAX,
+    "a number from 1 to 65536"
 };
 
 
-static ngx_conf_num_bounds_t  ngx_http_mesh_storage_cache_bounds = {
-    ngx_http_mesh_storage_bounds, NGX_HTTP_MESH_STORAGE_CACHE_MIN,
-    NGX_HTTP_MESH_STORAGE_CACHE_MAX
+static ngx_mesh_conf_number_t  ngx_http_mesh_storage_cache_size = {
+    NGX_MESH_CONF_SIZE, NGX_HTTP_MESH_STORAGE_CACHE_MIN,
+    NGX_HTTP_MESH_STORAGE_SIZE_MAX,
+    "a size from 256k to 1g"
 };
 
 
-static ngx_conf_num_bounds_t  ngx_http_mesh_storage_wake_bounds = {
-    ngx_http_mesh_storage_bounds, NGX_MESH_WAKE_SIZE_MIN,
-    NGX_HTTP_MESH_STORAGE_WAKE_MAX
+static ngx_mesh_conf_number_t  ngx_http_mesh_storage_wake_size = {
+    NGX_MESH_CONF_SIZE, NGX_MESH_WAKE_SIZE_MIN,
+    NGX_HTTP_MESH_STORAGE_SIZE_MAX,
+    "a size from 4m to 1g"
 };
 
 
@@ -108,24 +110,24 @@ static ngx_command_t  ngx_http_mesh_storage_commands[] = {
 
     { ngx_string("mesh_storage_readers"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      ngx_mesh_conf_number_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_mesh_storage_main_conf_t, readers),
-      &ngx_http_mesh_storage_readers_bounds },
+      &ngx_http_mesh_storage_readers },
 
     { ngx_string("mesh_storage_queue"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      ngx_mesh_conf_number_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_mesh_storage_main_conf_t, queue),
-      &ngx_http_mesh_storage_queue_bounds },
+      &ngx_http_mesh_storage_queue },
 
     { ngx_string("mesh_storage_cache_size"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_mesh_conf_number_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_mesh_storage_main_conf_t, cache_size),
-      &ngx_http_mesh_storage_cache_bounds },
+      &ngx_http_mesh_storage_cache_size },
 
     { ngx_string("mesh_storage_durability"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -136,10 +138,10 @@ static ngx_command_t  ngx_http_mesh_storage_commands[] = {
 
     { ngx_string("mesh_storage_wake_size"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_mesh_conf_number_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_mesh_storage_main_conf_t, wake_size),
-      &ngx_http_mesh_storage_wake_bounds },
+      &ngx_http_mesh_storage_wake_size },
 
       ngx_null_command
 };
@@ -196,8 +198,8 @@ ngx_http_mesh_storage_create_main_conf(ngx_conf_t *cf)
     mcf->thread_pool = NGX_CONF_UNSET_PTR;
     mcf->readers = NGX_CONF_UNSET;
     mcf->queue = NGX_CONF_UNSET;
-    mcf->cache_size = NGX_CONF_UNSET_SIZE;
-    mcf->wake_size = NGX_CONF_UNSET_SIZE;
+    mcf->cache_size = NGX_CONF_UNSET;
+    mcf->wake_size = NGX_CONF_UNSET;
     mcf->durability = NGX_CONF_UNSET_UINT;
 
     ngx_mesh_storage_service_publish(&mcf->service, &mcf->store);
@@ -221,8 +223,8 @@ ngx_http_mesh_storage_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_ptr_value(mcf->thread_pool, NULL);
     ngx_conf_init_value(mcf->readers, 4);
     ngx_conf_init_value(mcf->queue, 4096);
-    ngx_conf_init_size_value(mcf->cache_size, 16 * 1024 * 1024);
-    ngx_conf_init_size_value(mcf->wake_size, 8 * 1024 * 1024);
+    ngx_conf_init_value(mcf->cache_size, 16 * 1024 * 1024);
+    ngx_conf_init_value(mcf->wake_size, 8 * 1024 * 1024);
     ngx_conf_init_uint_value(mcf->durability, 1);
 
     if (mcf->thread_pool == NULL) {
@@ -234,7 +236,8 @@ ngx_http_mesh_storage_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     ngx_str_set(&name, "mesh_storage_wake");
-    mcf->store.wake = ngx_mesh_wake_create(cf, &name, mcf->wake_size,
+    mcf->store.wake = ngx_mesh_wake_create(cf, &name,
+                                           (size_t) mcf->wake_size,
                                            &ngx_http_mesh_storage_module,
                                            ngx_http_mesh_storage_fds);
 
@@ -250,7 +253,7 @@ ngx_http_mesh_storage_init_main_conf(ngx_conf_t *cf, void *conf)
     service->config.path = (char *) mcf->path.data;
     service->config.readers_max = (size_t) mcf->readers;
     service->config.queue_max = (size_t) mcf->queue;
-    service->config.cache_bytes = mcf->cache_size;
+    service->config.cache_bytes = (size_t) mcf->cache_size;
     service->config.durable = (int) mcf->durability;
     service->config.migrate = 1;
 
@@ -341,28 +344,6 @@ ngx_http_mesh_storage_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd,
     mcf->thread_pool = ngx_thread_pool_add(cf, &value[1]);
 
     return mcf->thread_pool ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
-/* For numbers and for sizes: both are as wide as ngx_int_t. */
-static char *
-ngx_http_mesh_storage_bounds(ngx_conf_t *cf, void *post, void *data)
-{
-    ngx_str_t              *value;
-    ngx_int_t              *np = data;
-    ngx_conf_num_bounds_t  *bounds = post;
-
-    if (*np >= bounds->low && *np <= bounds->high) {
-        return NGX_CONF_OK;
-    }
-
-    value = cf->args->elts;
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" is \"%V\", it must be between %i and %i",
-                       &value[0], &value[1], bounds->low, bounds->high);
-
-    return NGX_CONF_ERROR;
 }
 
 

@@ -9,11 +9,6 @@
  * its grammar goes, never as far as memory goes: they stop at the end of the
  * text whatever it holds.
  *
- * Duplicates are found when an object closes: its keys, as pairs of hash and
- * offset, lie on top of one stack of all open objects, are sorted (by hash,
- * then by the unescaped bytes) and compared with their neighbours.  A key is
- * compared O(log n) times, so keys made to collide cost no more than others.
- *
  * Pure: any thread, no heap, no recursion.
  */
 
@@ -21,6 +16,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "json_letters.h"
+#include "json_names.h"
 #include "json_scan.h"
 #include "utf8.h"
 
@@ -32,30 +29,14 @@ _Static_assert(JSON_SCAN_DEPTH_MAX <= 64, "a bit of \"objects\" per level");
 
 
 typedef struct {
-    uint32_t          hash;
-    uint32_t          at;         /* offset behind the opening quote */
-} json_scan_name_t;
-
-
-typedef struct {
-    const uint8_t    *start;
-    const uint8_t    *pos;        /* after an error: where it is */
-    const uint8_t    *end;
-    uint64_t          objects;    /* bit d - 1: depth d is an object */
-    unsigned          depth;
-    size_t            count;      /* names used */
-    size_t            first[JSON_SCAN_DEPTH_MAX];    /* name of depth d */
-    json_scan_name_t  names[JSON_SCAN_OPEN_MAX];
+    const uint8_t  *start;
+    const uint8_t  *pos;          /* after an error: where it is */
+    const uint8_t  *end;
+    uint64_t        objects;      /* bit d - 1: depth d is an object */
+    unsigned        depth;
+    size_t          first[JSON_SCAN_DEPTH_MAX];      /* key of depth d + 1 */
+    json_names_t    names;
 } json_scan_state_t;
-
-
-/* Yields a string byte by byte, unescaped. */
-typedef struct {
-    const uint8_t    *pos;
-    const uint8_t    *end;        /* or a quote before it */
-    bytes_t           left;       /* rest of an unescaped code point */
-    uint8_t           code[4];
-} json_scan_letters_t;
 
 
 static json_scan_rc_t scan_text(json_scan_state_t *s);
@@ -64,21 +45,11 @@ static json_scan_rc_t close_level(json_scan_state_t *s, int object);
 static json_scan_rc_t scan_key(json_scan_state_t *s);
 static json_scan_rc_t scan_scalar(json_scan_state_t *s);
 static json_scan_rc_t scan_string(json_scan_state_t *s);
+static json_scan_rc_t scan_escape(json_scan_state_t *s);
 static json_scan_rc_t scan_high(json_scan_state_t *s);
 static json_scan_rc_t scan_literal(json_scan_state_t *s, bytes_t literal);
 static json_scan_rc_t scan_number(json_scan_state_t *s);
 static size_t scan_digits(json_scan_state_t *s);
-static json_scan_rc_t check_names(json_scan_state_t *s);
-static void sift_name(const json_scan_state_t *s, json_scan_name_t *names,
-    size_t i, size_t n);
-static int compare_names(const json_scan_state_t *s,
-    const json_scan_name_t *a, const json_scan_name_t *b);
-static json_scan_rc_t decode_escape(const uint8_t **pos, const uint8_t *end,
-    uint32_t *code);
-static int decode_hex(const uint8_t *p, const uint8_t *end, uint32_t *code);
-static void open_letters(json_scan_letters_t *l, const uint8_t *pos,
-    const uint8_t *end);
-static int next_letter(json_scan_letters_t *l);
 static int read_value(bytes_reader_t *r, json_scan_t *value);
 static int read_string(bytes_reader_t *r, json_scan_t *value);
 static int skip_string(bytes_reader_t *r, int *escaped);
@@ -98,7 +69,8 @@ json_scan_validate(bytes_t text, size_t *at)
     s.end = (text.len == 0) ? text.data : text.data + text.len;
     s.objects = 0;
     s.depth = 0;
-    s.count = 0;
+
+    json_names_open(&s.names, text);
 
     rc = (text.len < UINT32_MAX) ? scan_text(&s) : JSON_SCAN_LIMIT;
 
@@ -210,9 +182,9 @@ json_scan_next(const json_scan_t *parent, size_t *pos, json_scan_t *key,
 int
 json_scan_string(const json_scan_t *value, bytes_writer_t *w)
 {
-    int                  c;
-    uint8_t             *start;
-    json_scan_letters_t  l;
+    int             c;
+    uint8_t        *start;
+    json_letters_t  l;
 
     if (value->type != JSON_SCAN_STRING) {
         return -1;
@@ -234,9 +206,10 @@ json_scan_string(const json_scan_t *value, bytes_writer_t *w)
         return 0;
     }
 
-    open_letters(&l, value->text.data, value->text.data + value->text.len);
+    json_letters_open(&l, value->text.data,
+                      value->text.data + value->text.len);
 
-    while ((c = next_letter(&l)) >= 0) {
+    while ((c = json_letters_next(&l)) >= 0) {
         bytes_writer_byte(w, (uint8_t) c);
     }
 
@@ -265,9 +238,9 @@ json_scan_plain(const json_scan_t *value, bytes_t *text)
 int
 json_scan_equal(const json_scan_t *value, const char *s)
 {
-    int                  c;
-    bytes_t              want;
-    json_scan_letters_t  l;
+    int             c;
+    bytes_t         want;
+    json_letters_t  l;
 
     if (value->type != JSON_SCAN_STRING) {
         return 0;
@@ -279,9 +252,10 @@ json_scan_equal(const json_scan_t *value, const char *s)
         return bytes_equal(value->text, want);
     }
 
-    open_letters(&l, value->text.data, value->text.data + value->text.len);
+    json_letters_open(&l, value->text.data,
+                      value->text.data + value->text.len);
 
-    while ((c = next_letter(&l)) >= 0) {
+    while ((c = json_letters_next(&l)) >= 0) {
 
         if (want.len == 0 || *want.data != c) {
             return 0;
@@ -470,7 +444,7 @@ open_level(json_scan_state_t *s, int object)
 
     bit = 1ULL << s->depth;
     s->objects = object ? s->objects | bit : s->objects & ~bit;
-    s->first[s->depth] = s->count;
+    s->first[s->depth] = s->names.count;
     s->depth++;
     s->pos++;
 
@@ -481,16 +455,19 @@ open_level(json_scan_state_t *s, int object)
 static json_scan_rc_t
 close_level(json_scan_state_t *s, int object)
 {
+    size_t  at;
+
     if ((int) (s->objects >> (s->depth - 1) & 1) != object) {
         return JSON_SCAN_SYNTAX;
     }
 
-    if (object && check_names(s) != JSON_SCAN_OK) {
+    s->depth--;
+
+    if (object && json_names_close(&s->names, s->first[s->depth], &at) != 0) {
+        s->pos = s->start + at;
         return JSON_SCAN_DUPLICATE;
     }
 
-    s->depth--;
-    s->count = s->first[s->depth];
     s->pos++;
 
     return JSON_SCAN_OK;
@@ -501,41 +478,26 @@ close_level(json_scan_state_t *s, int object)
 static json_scan_rc_t
 scan_key(json_scan_state_t *s)
 {
-    int                  c;
-    uint32_t             hash;
-    const uint8_t       *start;
-    json_scan_rc_t       rc;
-    json_scan_letters_t  l;
+    const uint8_t  *start;
+    json_scan_rc_t  rc;
 
     if (*s->pos != '"') {
         return JSON_SCAN_SYNTAX;
     }
 
-    if (s->count == JSON_SCAN_OPEN_MAX
-        || s->count - s->first[s->depth - 1] == JSON_SCAN_MEMBERS_MAX)
-    {
-        return JSON_SCAN_LIMIT;
-    }
-
-    start = s->pos + 1;
+    start = s->pos;
     rc = scan_string(s);
 
     if (rc != JSON_SCAN_OK) {
         return rc;
     }
 
-    /* FNV-1a: only to sort by, so it need not resist anybody */
-
-    hash = 2166136261U;
-    open_letters(&l, start, s->pos);
-
-    while ((c = next_letter(&l)) >= 0) {
-        hash = (hash ^ (uint32_t) c) * 16777619U;
+    if (s->names.count - s->first[s->depth - 1] == JSON_SCAN_MEMBERS_MAX
+        || json_names_add(&s->names, (size_t) (start + 1 - s->start)) != 0)
+    {
+        s->pos = start;
+        return JSON_SCAN_LIMIT;
     }
-
-    s->names[s->count].hash = hash;
-    s->names[s->count].at = (uint32_t) (start - s->start);
-    s->count++;
 
     skip_blanks(&s->pos, s->end);
 
@@ -580,7 +542,6 @@ static json_scan_rc_t
 scan_string(json_scan_state_t *s)
 {
     uint8_t         c;
-    uint32_t        code;
     json_scan_rc_t  rc;
 
     s->pos++;
@@ -602,8 +563,7 @@ scan_string(json_scan_state_t *s)
             continue;
         }
 
-        rc = (c == '\\') ? decode_escape(&s->pos, s->end, &code)
-                         : scan_high(s);
+        rc = (c == '\\') ? scan_escape(s) : scan_high(s);
 
         if (rc != JSON_SCAN_OK) {
             return rc;
@@ -611,6 +571,25 @@ scan_string(json_scan_state_t *s)
     }
 
     return JSON_SCAN_SYNTAX;
+}
+
+
+static json_scan_rc_t
+scan_escape(json_scan_state_t *s)
+{
+    uint32_t  code;
+
+    switch (json_letters_escape(&s->pos, s->end, &code)) {
+
+    case JSON_LETTERS_OK:
+        return JSON_SCAN_OK;
+
+    case JSON_LETTERS_SURROGATE:
+        return JSON_SCAN_UTF8;
+
+    default:
+        return JSON_SCAN_SYNTAX;
+    }
 }
 
 
@@ -708,240 +687,6 @@ scan_digits(json_scan_state_t *s)
     }
 
     return (size_t) (s->pos - start);
-}
-
-
-/* Sorts the keys of the innermost object (heap sort: in place, n log n at
-   worst) and compares neighbours. */
-static json_scan_rc_t
-check_names(json_scan_state_t *s)
-{
-    size_t             i, n;
-    uint32_t           at;
-    json_scan_name_t  *names, name;
-
-    names = &s->names[s->first[s->depth - 1]];
-    n = s->count - s->first[s->depth - 1];
-
-    for (i = n / 2; i != 0; i--) {
-        sift_name(s, names, i - 1, n);
-    }
-
-    for (i = n; i > 1; i--) {
-        name = names[0];
-        names[0] = names[i - 1];
-        names[i - 1] = name;
-        sift_name(s, names, 0, i - 1);
-    }
-
-    for (i = 1; i < n; i++) {
-
-        if (compare_names(s, &names[i - 1], &names[i]) == 0) {
-            at = (names[i].at > names[i - 1].at) ? names[i].at
-                                                 : names[i - 1].at;
-            s->pos = s->start + at;
-            return JSON_SCAN_DUPLICATE;
-        }
-    }
-
-    return JSON_SCAN_OK;
-}
-
-
-static void
-sift_name(const json_scan_state_t *s, json_scan_name_t *names, size_t i,
-    size_t n)
-{
-    size_t            child;
-    json_scan_name_t  name;
-
-    name = names[i];
-
-    for (child = 2 * i + 1; child < n; child = 2 * i + 1) {
-
-        if (child + 1 < n
-            && compare_names(s, &names[child], &names[child + 1]) < 0)
-        {
-            child++;
-        }
-
-        if (compare_names(s, &name, &names[child]) >= 0) {
-            break;
-        }
-
-        names[i] = names[child];
-        i = child;
-    }
-
-    names[i] = name;
-}
-
-
-static int
-compare_names(const json_scan_state_t *s, const json_scan_name_t *a,
-    const json_scan_name_t *b)
-{
-    int                  c, d;
-    const uint8_t       *p, *q;
-    json_scan_letters_t  l, m;
-
-    if (a->hash != b->hash) {
-        return (a->hash < b->hash) ? -1 : 1;
-    }
-
-    /* both strings are closed: a quote ends this before the text does */
-
-    p = s->start + a->at;
-    q = s->start + b->at;
-
-    while (*p == *q && *p != '"' && *p != '\\') {
-        p++;
-        q++;
-    }
-
-    open_letters(&l, p, s->end);
-    open_letters(&m, q, s->end);
-
-    do {
-        c = next_letter(&l);
-        d = next_letter(&m);
-
-    } while (c == d && c >= 0);
-
-    return c - d;
-}
-
-
-/* Decodes the escape at *pos and moves behind it.  A surrogate pair is one
-   escape; on an error *pos stays. */
-static json_scan_rc_t
-decode_escape(const uint8_t **pos, const uint8_t *end, uint32_t *code)
-{
-    uint32_t        low;
-    const char     *found;
-    const uint8_t  *p;
-
-    static const char  letters[] = "\"\\/bfnrt";
-    static const char  meanings[] = "\"\\/\b\f\n\r\t";
-
-    p = *pos + 1;
-
-    if (p == end) {
-        return JSON_SCAN_SYNTAX;
-    }
-
-    if (*p != 'u') {
-        found = memchr(letters, *p, sizeof(letters) - 1);
-
-        if (found == NULL) {
-            return JSON_SCAN_SYNTAX;
-        }
-
-        *code = (uint8_t) meanings[found - letters];
-        *pos = p + 1;
-        return JSON_SCAN_OK;
-    }
-
-    if (decode_hex(p + 1, end, code) != 0 || *code == 0) {
-        return JSON_SCAN_SYNTAX;
-    }
-
-    p += 5;
-
-    if (*code >= 0xd800 && *code <= 0xdfff) {
-
-        if (*code > 0xdbff
-            || end - p < 6
-            || p[0] != '\\'
-            || p[1] != 'u'
-            || decode_hex(p + 2, end, &low) != 0
-            || low < 0xdc00
-            || low > 0xdfff)
-        {
-            return JSON_SCAN_UTF8;
-        }
-
-        *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
-        p += 6;
-    }
-
-    *pos = p;
-
-    return JSON_SCAN_OK;
-}
-
-
-static int
-decode_hex(const uint8_t *p, const uint8_t *end, uint32_t *code)
-{
-    uint8_t   c;
-    unsigned  i;
-
-    if (end - p < 4) {
-        return -1;
-    }
-
-    *code = 0;
-
-    for (i = 0; i < 4; i++) {
-        c = p[i];
-
-        if (c >= '0' && c <= '9') {
-            c = (uint8_t) (c - '0');
-
-        } else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') {
-            c = (uint8_t) ((c | 0x20) - 'a' + 10);
-
-        } else {
-            return -1;
-        }
-
-        *code = *code << 4 | c;
-    }
-
-    return 0;
-}
-
-
-static void
-open_letters(json_scan_letters_t *l, const uint8_t *pos, const uint8_t *end)
-{
-    l->pos = pos;
-    l->end = end;
-    l->left = bytes_make(NULL, 0);
-}
-
-
-/* The next byte, or -1 at the end of the string. */
-static int
-next_letter(json_scan_letters_t *l)
-{
-    uint32_t        code;
-    bytes_writer_t  w;
-
-    if (l->left.len != 0) {
-        l->left.len--;
-        return *l->left.data++;
-    }
-
-    if (l->pos == l->end || *l->pos == '"') {
-        return -1;
-    }
-
-    if (*l->pos != '\\') {
-        return *l->pos++;
-    }
-
-    if (decode_escape(&l->pos, l->end, &code) != JSON_SCAN_OK) {
-        return -1;
-    }
-
-    bytes_writer_open(&w, l->code, sizeof(l->code));
-    utf8_write(&w, code);
-
-    l->left = bytes_make(l->code + 1, bytes_writer_view(&w).len - 1);
-
-    return l->code[0];
 }
 
 

@@ -21,7 +21,6 @@
 
 #define JSON_SCAN_DEPTH_MAX    64
 #define JSON_SCAN_MEMBERS_MAX  1024   /* members of one object */
-#define JSON_SCAN_OPEN_MAX     4096   /* members of all open objects */
 #define JSON_SCAN_NUMBER_MAX   128    /* characters json_scan_number() reads */
 
 
@@ -41,7 +40,8 @@ typedef enum {
     JSON_SCAN_DEPTH,
     JSON_SCAN_DUPLICATE,
     JSON_SCAN_UTF8,               /* bad bytes or a lone surrogate */
-    JSON_SCAN_LIMIT               /* more members than the limits above */
+    JSON_SCAN_LIMIT               /* more members than an object or all
+                                     open ones may have (json_names.h) */
 } json_scan_rc_t;
 
 

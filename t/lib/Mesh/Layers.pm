@@ -12,7 +12,7 @@ use warnings;
 use Mesh::Style;
 
 my $CODECS = qr/^(?:bytes|base32|base58|base64|varint|utf8|cbor|json_scan
-                |json_write|timestamp)$/x;
+                |json_letters|json_names|json_write|timestamp)$/x;
 
 # headers of libc for code that touches no file, clock or socket
 

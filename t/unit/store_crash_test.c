@@ -25,6 +25,7 @@
 
 
 #define ROUNDS       20
+#define FRESH_ROUNDS 10          /* then a new database */
 #define WRITERS      2
 #define OUTSTANDING  64
 #define ACKS_MAX     100000      /* of one round */
@@ -83,6 +84,13 @@ main(int argc, char **argv)
     total = 0;
 
     for (good = 0; good < rounds; good++) {
+
+        /* the check of a large file at start would take up all of a life */
+
+        if (good != 0 && good % FRESH_ROUNDS == 0) {
+            fixture_close(&f);
+            fixture_open(&f);
+        }
 
         if (pipe(fds) == -1) {
             break;

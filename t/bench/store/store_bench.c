@@ -245,8 +245,8 @@ run_plain(bench_t *b, int64_t until_us)
 
     static const char *const  sql[] = {
         "BEGIN IMMEDIATE",
-        "INSERT INTO entry (place, ns, at_ms, id, dedupe, value)"
-        " VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
+        ("INSERT INTO entry (place, ns, at_ms, id, dedupe, value)"
+         " VALUES (?1, ?2, ?3, ?4, ?4, ?5)"),
         "UPDATE namespace SET entry_seq = entry_seq + 1 WHERE id = ?1",
         "COMMIT"
     };

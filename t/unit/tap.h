@@ -53,6 +53,17 @@ tap_ok(int cond, const char *fmt, ...)
 }
 
 
+/* States one promise that is not made yet, and why. */
+static inline void
+tap_skip(const char *why, const char *what)
+{
+    tap_state.run++;
+
+    printf("ok %u - %s # SKIP %s\n", tap_state.run, what, why);
+    fflush(stdout);
+}
+
+
 /* Prints the plan; the exit code of the program: 0 when all held. */
 static inline int
 tap_done(void)

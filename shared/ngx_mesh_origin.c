@@ -15,6 +15,7 @@
 
 static ngx_str_t *ngx_mesh_origin_add(ngx_conf_t *cf, ngx_array_t **list,
     ngx_str_t *value);
+static ngx_array_t *ngx_mesh_origin_names(ngx_conf_t *cf);
 static ngx_uint_t ngx_mesh_origin_host_match(ngx_http_request_t *r,
     const ngx_mesh_origin_t *conf);
 static ngx_uint_t ngx_mesh_origin_match(ngx_http_request_t *r,
@@ -154,14 +155,68 @@ ngx_mesh_origin_init(ngx_mesh_origin_t *conf)
 {
     conf->hosts = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
+    conf->names = NULL;
 }
 
 
-void
-ngx_mesh_origin_merge(ngx_mesh_origin_t *prev, ngx_mesh_origin_t *conf)
+char *
+ngx_mesh_origin_merge(ngx_conf_t *cf, ngx_mesh_origin_t *prev,
+    ngx_mesh_origin_t *conf)
 {
     ngx_conf_merge_ptr_value(conf->hosts, prev->hosts, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+
+    conf->names = prev->names ? prev->names : ngx_mesh_origin_names(cf);
+
+    return conf->names ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* A pattern would match what a rebound name sends. */
+static ngx_array_t *
+ngx_mesh_origin_names(ngx_conf_t *cf)
+{
+    ngx_str_t                 *s;
+    ngx_uint_t                 i;
+    ngx_array_t               *names;
+    ngx_http_server_name_t    *name;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    names = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+
+    if (names == NULL) {
+        return NULL;
+    }
+
+    name = cscf->server_names.elts;
+
+    for (i = 0; i < cscf->server_names.nelts; i++) {
+
+#if (NGX_PCRE)
+        if (name[i].regex) {
+            continue;
+        }
+#endif
+
+        if (name[i].name.len == 0
+            || name[i].name.data[0] == '.'
+            || ngx_strlchr(name[i].name.data,
+                           name[i].name.data + name[i].name.len, '*') != NULL)
+        {
+            continue;
+        }
+
+        s = ngx_array_push(names);
+
+        if (s == NULL) {
+            return NULL;
+        }
+
+        *s = name[i].name;
+    }
+
+    return names;
 }
 
 
@@ -204,10 +259,7 @@ static ngx_uint_t
 ngx_mesh_origin_host_match(ngx_http_request_t *r,
     const ngx_mesh_origin_t *conf)
 {
-    ngx_str_t                 *host;
-    ngx_uint_t                 i;
-    ngx_http_server_name_t    *name;
-    ngx_http_core_srv_conf_t  *cscf;
+    ngx_str_t  *host;
 
     host = &r->headers_in.server;
 
@@ -215,38 +267,11 @@ ngx_mesh_origin_host_match(ngx_http_request_t *r,
         return 0;
     }
 
-    if (ngx_mesh_origin_is_address(host)
-        || (host->len == sizeof("localhost") - 1
-            && ngx_strncmp(host->data, "localhost", host->len) == 0)
-        || ngx_mesh_origin_find(conf->hosts, host))
-    {
-        return 1;
-    }
-
-    /* a pattern or "_" would match what a rebound name sends */
-
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-    name = cscf->server_names.elts;
-
-    for (i = 0; i < cscf->server_names.nelts; i++) {
-
-#if (NGX_PCRE)
-        if (name[i].regex) {
-            continue;
-        }
-#endif
-
-        if (name[i].name.len == host->len
-            && name[i].name.data[0] != '.'
-            && ngx_strlchr(name[i].name.data,
-                           name[i].name.data + name[i].name.len, '*') == NULL
-            && ngx_strncmp(name[i].name.data, host->data, host->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_mesh_origin_is_address(host)
+           || (host->len == sizeof("localhost") - 1
+               && ngx_strncmp(host->data, "localhost", host->len) == 0)
+           || ngx_mesh_origin_find(conf->hosts, host)
+           || ngx_mesh_origin_find(conf->names, host);
 }
 
 

@@ -30,6 +30,7 @@
 typedef struct {
     ngx_array_t  *hosts;          /* of ngx_str_t, lower case */
     ngx_array_t  *origins;        /* of ngx_str_t, lower case */
+    ngx_array_t  *names;          /* of ngx_str_t: this server's own */
 } ngx_mesh_origin_t;
 
 
@@ -41,7 +42,11 @@ char *ngx_mesh_origin_host_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_mesh_origin_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 void ngx_mesh_origin_init(ngx_mesh_origin_t *conf);
-void ngx_mesh_origin_merge(ngx_mesh_origin_t *prev, ngx_mesh_origin_t *conf);
+
+/* Also takes the names of the server that is merged: nginx itself forgets
+   them when the configuration was read.  NGX_CONF_OK, NGX_CONF_ERROR. */
+char *ngx_mesh_origin_merge(ngx_conf_t *cf, ngx_mesh_origin_t *prev,
+    ngx_mesh_origin_t *conf);
 
 /* NGX_OK; or NGX_DECLINED with *problem (wrong-host, wrong-origin) and one
    log line. */

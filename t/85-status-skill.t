@@ -19,6 +19,14 @@ use Mesh::Test;
 my $mesh = Mesh::Test->new(
     modules => ['status'],
     files   => { 'short.md' => 'at %%URL%%, %%WS_URL%%/ws; 100% of it' },
+    conf    => q{
+        server {
+            listen       127.0.0.1:%%PORT2%%;
+            server_name  one.example two.example *.three.example ~four;
+
+            location / { mesh_skill short.md; }
+        }
+    },
     server  => q{
         location = /skill.md { mesh_skill %%TOP%%/modules/status/skill.md; }
 
@@ -40,8 +48,8 @@ my $mesh = Mesh::Test->new(
 my $port = $mesh->port;
 
 sub page {
-    my ($path, $host) = @_;
-    return $mesh->get($path, headers => { Host => $host });
+    my ($path, $host, @opt) = @_;
+    return $mesh->get($path, headers => { Host => $host }, @opt);
 }
 
 
@@ -54,7 +62,8 @@ is($answer->status, 200, 'the page is served');
 is($answer->header('Content-Type'), 'text/markdown; charset=utf-8',
    'as Markdown');
 is($answer->header('Content-Length'), length $page, 'whole');
-like($page, qr{\Qhttp://127.0.0.1:$port\E\*\*}, 'with the address of this node');
+like($page, qr{\Qhttp://127.0.0.1:$port\E\*\*},
+     'with the address of this node');
 like($page, qr{\Qws://127.0.0.1:$port/ws\E}, 'and of its socket');
 unlike($page, qr/%%/, 'with no placeholder left');
 
@@ -75,10 +84,21 @@ is(page('/short', "localhost:$port")->body,
    "at http://localhost:$port, ws://localhost:$port/ws; 100% of it",
    'the address is the one that was asked');
 is(page('/short', 'localhost')->body,
-   'at http://localhost, ws://localhost/ws; 100% of it', 'also without a port');
+   'at http://localhost, ws://localhost/ws; 100% of it',
+   'also without a port');
 is(page('/short', "[::1]:$port")->body,
    "at http://[::1]:$port, ws://[::1]:$port/ws; 100% of it", 'also of IPv6');
-is(page('/named', 'mesh.example.org')->status, 200, 'a listed name will do');
+is(page('/named', 'mesh.example.org')->status, 200,
+   'a listed name will do');
+
+my @named = (port => $mesh->port(2));
+
+is(page('/', $_, @named)->status, 200, "a server_name will do: $_")
+    for qw(one.example two.example);
+
+is(page('/', $_, @named)->status, 421, "a pattern will not: $_")
+    for qw(a.three.example four.example *.three.example);
+
 like(page('/fixed', 'whatever.example')->body,
      qr{^at https://mesh\.example\.org, wss://mesh\.example\.org/ws},
      'mesh_skill_url goes before Host');
@@ -111,7 +131,7 @@ my %files = (
 my @refused = (
     [ 'mesh_skill none.md',    qr{"mesh_skill" cannot open "\S+/none\.md"} ],
     [ 'mesh_skill on',         qr{"mesh_skill" needs the path of a template} ],
-    [ 'mesh_skill unknown.md', qr{unknown\.md" has "%%" before "NAME%% here"} ],
+    [ 'mesh_skill unknown.md', qr{md" has "%%" before "NAME%% here"} ],
     [ 'mesh_skill open.md',    qr{open\.md" has "%%" before "URL"} ],
     [ 'mesh_skill large.md',   qr{1 to 65536 bytes in UTF-8} ],
     [ 'mesh_skill empty.md',   qr{1 to 65536 bytes in UTF-8} ],

@@ -146,9 +146,8 @@ ngx_http_mesh_status_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->skill, prev->skill, NULL);
     ngx_conf_merge_str_value(conf->skill_url, prev->skill_url, "");
-    ngx_mesh_origin_merge(&prev->origin, &conf->origin);
 
-    return NGX_CONF_OK;
+    return ngx_mesh_origin_merge(cf, &prev->origin, &conf->origin);
 }
 
 

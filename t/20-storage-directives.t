@@ -51,7 +51,7 @@ is_deeply([ sort map { s{.*/}{}r } glob "$store/*" ], [qw(folder keep)],
 my @refused = (
     [ 'a folder that is not there',
       "mesh_storage $store/none/mesh.db;",
-      qr{"mesh_storage" names a file in "\Q$store\E/none/", which is no folder} ],
+      qr{names a file in "\Q$store\E/none/", which is no folder} ],
     [ 'a folder for a file',
       "mesh_storage $store/folder;",
       qr{"mesh_storage" must name a file, "\Q$store\E/folder" is not one} ],

@@ -53,10 +53,11 @@ is($mesh->head('/api/health')->body, '', 'with no body');
 $answer = $mesh->post('/api/health', {});
 
 is($answer->status, 405, 'POST is refused');
-is($answer->header('Allow'), 'GET, HEAD, OPTIONS', 'and what would do is said');
+is($answer->header('Allow'), 'GET, HEAD, OPTIONS', 'with what would do');
 is($answer->json->{error}, 'method-not-allowed', 'as a problem');
 
-is($mesh->request(OPTIONS => '/api/health')->status, 204, 'OPTIONS is answered');
+is($mesh->request(OPTIONS => '/api/health')->status, 204,
+   'OPTIONS is answered');
 is($mesh->get('/off')->status, 204, 'off leaves the location to others');
 
 

@@ -49,6 +49,7 @@ void cid_write(const cid_t *cid, bytes_writer_t *w);
 /* Writes CID_BINARY_LEN bytes. */
 void cid_write_binary(const cid_t *cid, bytes_writer_t *w);
 
+/* 1 when codec and digest are the same, else 0. */
 int cid_equal(const cid_t *a, const cid_t *b);
 
 

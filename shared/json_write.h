@@ -31,6 +31,7 @@ typedef struct {
    deep, or closes more than was opened. */
 void json_write_open(json_write_t *j, bytes_writer_t *out);
 
+/* Objects and arrays: each is a value, and is closed by its own end. */
 void json_write_object(json_write_t *j);
 void json_write_object_end(json_write_t *j);
 void json_write_array(json_write_t *j);

@@ -285,6 +285,14 @@ grant_permission(bytes_t name)
 }
 
 
+const char *
+grant_permission_name(size_t i)
+{
+    return i < grant_count(grant_permissions) ? grant_permissions[i].name
+                                              : NULL;
+}
+
+
 bytes_t
 grant_subject_arg(bytes_t command)
 {

@@ -52,6 +52,9 @@ int grant_command_known(bytes_t command);
    ("send_message" -> "/room/send"); an empty view when unknown. */
 bytes_t grant_permission(bytes_t name);
 
+/* Name i of those, or NULL behind the last. */
+const char *grant_permission_name(size_t i);
+
 /* Name of the identifying argument of a command's kind ("room"), for 0.x
    resources; empty when the kind has none. */
 bytes_t grant_subject_arg(bytes_t command);

@@ -150,9 +150,9 @@ sub accepts {
 # The response to the handshake.
 sub reply { return $_[0]->{reply} }
 
-# The handshake succeeded and no close frame has come.
+# The handshake succeeded, no close frame has come, and no write has failed.
 sub is_open { return $_[0]->{open} && !defined $_[0]->{close_code}
-                     && !$_[0]->{eof} }
+                     && !$_[0]->{eof} && !$_[0]->{dead} }
 
 # 1006 when the connection ended without a close frame, 1005 for an empty one.
 sub close_code {

@@ -214,9 +214,10 @@ ngx_ucan_verify_log(const ngx_ucan_refusal_t *refusal, ngx_log_t *log,
     asked_len = ngx_ucan_verify_printable(asked, command) - asked;
 
     ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "ucan: refused%s%*s: %s (%s), token \"%*s\", "
+                  "ucan: refused%s%*s%s: %s (%s), token \"%*s\", "
                   "issuer \"%*s\"",
-                  asked_len ? " " : "", asked_len, asked,
+                  asked_len ? " \"" : "", asked_len, asked,
+                  asked_len ? "\"" : "",
                   ucan_verdict_slug(refusal->verdict),
                   ucan_verdict_text(refusal->verdict),
                   cid_len, cid, issuer_len, issuer);

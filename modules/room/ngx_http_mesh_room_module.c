@@ -48,7 +48,6 @@ static ngx_int_t ngx_http_mesh_room_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_mesh_room_add_zone(ngx_conf_t *cf,
     ngx_str_t *name, size_t size);
 static ngx_int_t ngx_http_mesh_room_init_process(ngx_cycle_t *cycle);
-static void ngx_http_mesh_room_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_conf_post_t  ngx_http_mesh_room_time = {
@@ -215,7 +214,7 @@ ngx_module_t  ngx_http_mesh_room_module = {
     ngx_http_mesh_room_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    ngx_http_mesh_room_exit_process,       /* exit process */
+    NULL,                                  /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -564,18 +563,4 @@ ngx_http_mesh_room_init_process(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_mesh_room_exit_process(ngx_cycle_t *cycle)
-{
-    ngx_http_mesh_room_main_conf_t  *mcf;
-
-    mcf = ngx_http_cycle_get_module_main_conf(cycle,
-                                              ngx_http_mesh_room_module);
-
-    if (mcf != NULL && mcf->hub != NULL) {
-        ngx_mesh_room_presence_exit(mcf->hub);
-    }
 }

@@ -1012,6 +1012,12 @@ ngx_mesh_room_connection_tick_handler(ngx_event_t *ev)
 
     if (hub->count != 0 || !ngx_queue_empty(&hub->waiters)) {
         ngx_add_timer(ev, NGX_MESH_ROOM_CONNECTION_TICK);
+
+    } else if (ngx_exiting) {
+
+        /* at the exit itself the ring is closed already */
+
+        ngx_mesh_room_presence_flush(hub);
     }
 }
 

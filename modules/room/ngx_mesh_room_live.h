@@ -400,7 +400,9 @@ ngx_int_t ngx_mesh_room_presence_init(ngx_mesh_room_hub_t *hub);
 /* A random key of CURSOR_KEY_LEN bytes that lives in the zone. */
 void ngx_mesh_room_presence_cursor_key(ngx_http_mesh_room_main_conf_t *mcf,
     u_char *key);
-void ngx_mesh_room_presence_exit(ngx_mesh_room_hub_t *hub);
+
+/* Tells the changes that wait, when the worker ends. */
+void ngx_mesh_room_presence_flush(ngx_mesh_room_hub_t *hub);
 
 /* A connection of a participant came to a room, or left it; what changes for
    others is told, in batches. */

@@ -183,19 +183,11 @@ ngx_mesh_room_presence_init(ngx_mesh_room_hub_t *hub)
 
 
 void
-ngx_mesh_room_presence_exit(ngx_mesh_room_hub_t *hub)
+ngx_mesh_room_presence_flush(ngx_mesh_room_hub_t *hub)
 {
-    ngx_int_t                  slot;
     ngx_mesh_room_presence_t  *presence;
 
     presence = hub->presence;
-    slot = hub->mcf->store->wake->slot;
-
-    if (slot < 0) {
-        return;
-    }
-
-    ngx_mesh_room_presence_clear(hub, (uint64_t) 1 << slot);
 
     while (!ngx_queue_empty(&presence->changes)) {
         ngx_mesh_room_presence_timer_handler(&presence->timer);

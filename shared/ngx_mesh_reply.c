@@ -136,7 +136,9 @@ ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_mesh_reply_problem_body(r, problem, bytes_of(detail),
+    return ngx_mesh_reply_problem_body(r, problem,
+                                       detail ? bytes_of(detail)
+                                              : bytes_make(NULL, 0),
                                        bytes_make(NULL, 0));
 }
 

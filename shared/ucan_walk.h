@@ -5,8 +5,8 @@
 
 
 /*
- * What the two walks, over 0.x and over 1.0 proofs, have in common.  Only
- * ucan_chain.c and the walks include this.
+ * What the two walks, over 0.x and over 1.0 proofs, have in common.  For
+ * ucan_chain.c, the walks, and whoever makes tokens and needs the path itself.
  *
  * A walk goes from the holder towards a root, breadth first, and looks at
  * each state (a token, in 0.x a token and one of its capabilities) once: the
@@ -48,6 +48,9 @@ typedef struct {
     bytes_t              root;
     int64_t              expires;     /* seconds, least of its tokens */
     size_t               depth;       /* tokens, top included */
+    const ucan_token_t  *path[UCAN_TOKEN_COUNT_MAX];    /* 1.0, found: the
+                                         delegations, root first */
+    size_t               path_count;
 
     /* memo of ucan_walk_admit() by index of the token */
     ucan_walk_state_t    states[UCAN_TOKEN_COUNT_MAX];

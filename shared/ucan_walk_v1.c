@@ -258,19 +258,23 @@ check_candidate(ucan_walk_v1_t *s, const ucan_token_t *token,
 static void
 take_path(ucan_walk_v1_t *s, size_t i)
 {
-    s->walk->root = s->subject;
-    s->walk->depth = 1;
+    const ucan_token_t  *token;
 
     for ( ;; ) {
-        s->walk->depth++;
-        ucan_walk_lessen(s->walk, &s->walk->bundle->tokens[i]);
+        token = &s->walk->bundle->tokens[i];
+
+        s->walk->path[s->walk->path_count++] = token;
+        ucan_walk_lessen(s->walk, token);
 
         if (s->below[i] == UCAN_WALK_V1_HOLDER) {
-            return;
+            break;
         }
 
         i = s->below[i];
     }
+
+    s->walk->root = s->subject;
+    s->walk->depth = s->walk->path_count + 1;
 }
 
 

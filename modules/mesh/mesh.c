@@ -40,6 +40,10 @@ static int close_output(void);
 static const mesh_command_t *const  mesh_commands[] = {
     &mesh_init_command,
     &mesh_key_command,
+    &mesh_delegate_command,
+    &mesh_token_command,
+    &mesh_inspect_command,
+    &mesh_verify_command,
     NULL
 };
 

@@ -39,6 +39,10 @@ typedef struct {
 
 extern const mesh_command_t  mesh_init_command;
 extern const mesh_command_t  mesh_key_command;
+extern const mesh_command_t  mesh_delegate_command;
+extern const mesh_command_t  mesh_token_command;
+extern const mesh_command_t  mesh_inspect_command;
+extern const mesh_command_t  mesh_verify_command;
 
 
 /* Memory until the end of the program; zeroed.  Never NULL: the program ends

@@ -213,7 +213,11 @@ mesh_file_input(const char *word, bytes_t *content)
         return rc;
     }
 
-    *content = trim(*content);
+    /* bytes are taken as they are, texts without the blanks around them */
+
+    if (content->len != 0 && strchr("@M\x82", content->data[0]) == NULL) {
+        *content = trim(*content);
+    }
 
     if (content->len == 0) {
         return mesh_fail("\"%.60s\" holds nothing", word);

@@ -49,8 +49,8 @@ int mesh_file_create_secret(const char *path, const char *prefix,
     const uint8_t *seed, int *exists);
 
 /* A text given on the command line: "-" is stdin, "@path" a file, and so is
-   the name of a file that exists; else the word itself.  Blanks around it are
-   dropped. */
+   the name of a file that exists; else the word itself.  Blanks around a text
+   are dropped; raw containers and envelopes stay as they are. */
 int mesh_file_input(const char *word, bytes_t *content);
 
 

@@ -2,8 +2,8 @@
 # Copyright (C) The Mesh contributors
 # SPDX-License-Identifier: AGPL-3.0-only
 
-# What /skill.md teaches works: its own lines, copied from the page of a running
-# node, make one bot with curl alone and another with the npm package ws.
+# What /skill.md teaches works: its own lines, copied from the page of a
+# running node, make a bot with curl alone and one with the npm package ws.
 
 use strict;
 use warnings;
@@ -114,7 +114,8 @@ SKIP: {
     $node->write_file('bot.js', blocks('js'));
 
     my %env = (NODE_PATH => $modules);
-    my $bot = begin('js.log', \%env, '/usr/bin/env', 'node', 'bot.js', 'nodey');
+    my @command = ('/usr/bin/env', 'node', 'bot.js');
+    my $bot = begin('js.log', \%env, @command, 'nodey');
 
     $node->wait_for(sub { $node->read_file('js.log') =~ /^in \Q$room\E$/m },
                     30, 'a bot made of Node.js');
@@ -141,7 +142,7 @@ SKIP: {
 
     end($bot, 'KILL');
     $owner->post("/api/rooms/$room/messages", { content => '@nodey three' });
-    $bot = begin('js2.log', \%env, '/usr/bin/env', 'node', 'bot.js');
+    $bot = begin('js2.log', \%env, @command);
 
     ok($node->wait_for(sub { said('@owner I heard: @nodey three') }, 30,
                        'an answer after a restart'),

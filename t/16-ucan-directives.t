@@ -1,0 +1,144 @@
+#!/usr/bin/perl
+# Copyright (C) The Mesh contributors
+# SPDX-License-Identifier: AGPL-3.0-only
+
+# Every directive checks its value at "nginx -t" and names the cure.
+
+use strict;
+use warnings;
+
+use Cwd ();
+use File::Basename qw(dirname);
+use Test::More;
+
+use lib dirname(Cwd::realpath(__FILE__)) . '/lib';
+
+use Mesh::Test;
+use Mesh::Test::Mint;
+
+my $did = Mesh::Test::Mint->did('mesh');
+my $other = Mesh::Test::Mint->did('other');
+
+sub check {
+    my ($conf, %opt) = @_;
+
+    return Mesh::Test->nginx_t(
+        modules => ['ucan'], conf => $conf,
+        files => { 'mesh.did' => "$did\n", 'empty' => '' }, %opt);
+}
+
+
+# What holds.
+
+my ($rc, $text) = check('');
+
+is($rc, 0, 'the module alone needs no directive') or diag($text);
+
+($rc, $text) = check(<<"END");
+    ucan_revocation_zone  revocations:1m;
+
+    ucan                  on;
+    ucan_audience         file:mesh.did $other;
+    ucan_trust            $did;
+    ucan_trust            file:mesh.did;
+    ucan_require          /room/read room=\$arg_room kind=public;
+    ucan_require          /;
+    ucan_leeway           30s;
+    ucan_session_max      12h;
+    ucan_token_size       16k;
+    ucan_token_count      16;
+    ucan_depth            8;
+    ucan_inflated_size    64k;
+
+    server {
+        listen  127.0.0.1:%%PORT%%;
+
+        location /a/ { ucan off; }
+        location /b/ { ucan optional; ucan_require off; }
+    }
+END
+
+is($rc, 0, 'all directives together hold') or diag($text);
+
+
+# What does not.
+
+my $server = "server { listen 127.0.0.1:%%PORT%%; ";
+
+my @refused = (
+    [ 'no audience', "$server ucan on; }",
+      qr{"ucan" needs "ucan_audience" with the DID .* file:mesh.did} ],
+    [ 'ucan maybe', 'ucan maybe;',
+      qr{"ucan" needs "on", "optional" or "off", not "maybe"} ],
+    [ 'ucan twice', 'ucan on; ucan off;', qr{"ucan" directive is duplicate} ],
+    [ 'an audience that is no DID', 'ucan_audience mesh.example.org;',
+      qr{"ucan_audience" needs an Ed25519 did:key.*not "mesh.example.org"} ],
+    [ 'a DID that is cut short', "ucan_audience ${\ substr $did, 0, -1};",
+      qr{"ucan_audience" needs an Ed25519 did:key} ],
+    [ 'trust in no DID', 'ucan_trust did:web:example.org;',
+      qr{"ucan_trust" needs an Ed25519 did:key} ],
+    [ 'a file that is not there', 'ucan_audience file:none.did;',
+      qr{"ucan_audience" cannot read ".*/none.did".*"mesh init"} ],
+    [ 'a file that holds none', 'ucan_audience file:empty;',
+      qr{"ucan_audience" needs an Ed25519 did:key.*not "file:empty"} ],
+    [ 'a command without a slash', 'ucan_require room/read;',
+      qr{"ucan_require" needs a command such as "/room/read"} ],
+    [ 'a command with one too many', 'ucan_require /room/;',
+      qr{"ucan_require" needs a command such as .*not "/room/"} ],
+    [ 'a command in capitals', 'ucan_require /Room;',
+      qr{"ucan_require" needs a command.*lower case} ],
+    [ 'an argument without a value', 'ucan_require /room/read room;',
+      qr{"ucan_require" needs arguments as name=value} ],
+    [ 'an argument without a name', 'ucan_require /room/read =x;',
+      qr{"ucan_require" needs arguments as name=value} ],
+    [ 'an argument twice', 'ucan_require /room/read room=a room=b;',
+      qr{"ucan_require" has an argument twice} ],
+    [ 'an unknown variable', 'ucan_require /room/read room=$nothing;',
+      qr{unknown "nothing" variable} ],
+    [ 'too many arguments',
+      'ucan_require / a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1;',
+      qr{"ucan_require" takes at most 8 arguments} ],
+    [ 'off beside others', 'ucan_require /a; ucan_require off;',
+      qr{"ucan_require" directive takes "off" alone} ],
+    [ 'a requirement where a token is optional',
+      "ucan_audience $did; $server ucan optional; ucan_require /a; }",
+      qr{"ucan_require" needs "ucan on": .* "ucan_require off"} ],
+    [ 'a leeway of days', 'ucan_leeway 2d;',
+      qr{"ucan_leeway" needs a time from 0 to 1h, not "2d"} ],
+    [ 'a session of no time', 'ucan_session_max 0;',
+      qr{"ucan_session_max" needs a time from 1s to 366d, not "0"} ],
+    [ 'a session of words', 'ucan_session_max long;',
+      qr{"ucan_session_max" needs a time .*not "long"} ],
+    [ 'a token size beyond the limit', 'ucan_token_size 1m;',
+      qr{"ucan_token_size" needs a size from 256 to 64k, not "1m"} ],
+    [ 'no tokens', 'ucan_token_count 0;',
+      qr{"ucan_token_count" needs a number from 1 to 64, not "0"} ],
+    [ 'a depth beyond the limit', 'ucan_depth 17;',
+      qr{"ucan_depth" needs a number from 1 to 16, not "17"} ],
+    [ 'an inflated size of nothing', 'ucan_inflated_size 1;',
+      qr{"ucan_inflated_size" needs a size from 1k to 256k, not "1"} ],
+    [ 'a depth twice', 'ucan_depth 4; ucan_depth 5;',
+      qr{"ucan_depth" directive is duplicate} ],
+    [ 'a zone without a size', 'ucan_revocation_zone revocations;',
+      qr{"ucan_revocation_zone" needs NAME:SIZE .*"revocations:1m"} ],
+    [ 'a zone without a name', 'ucan_revocation_zone :1m;',
+      qr{"ucan_revocation_zone" needs NAME:SIZE} ],
+    [ 'a zone that is too small', 'ucan_revocation_zone revocations:1k;',
+      qr{"ucan_revocation_zone" needs NAME:SIZE with a size from 32k} ],
+    [ 'two zones',
+      'ucan_revocation_zone a:1m; ucan_revocation_zone b:1m;',
+      qr{"ucan_revocation_zone" directive is duplicate} ],
+    [ 'a zone in a server', "$server ucan_revocation_zone a:1m; }",
+      qr{"ucan_revocation_zone" directive is not allowed here} ],
+);
+
+for my $case (@refused) {
+    my ($what, $conf, $pattern) = @$case;
+
+    my ($rc, $text) = check($conf);
+
+    isnt($rc, 0, "$what: refused");
+    like($text, qr{\[emerg\].*$pattern}, '... with the cure');
+}
+
+done_testing;

@@ -22,6 +22,10 @@
 #include "ngx_mesh_identity.h"
 
 
+/* What may be asked for; what is granted lies below the caller's own. */
+#define NGX_MESH_IDENTITY_PRIORITY_MAX  1000000
+
+
 #define NGX_MESH_IDENTITY_ROLES_MAX  100    /* custom ones in a list */
 
 
@@ -380,7 +384,8 @@ ngx_mesh_identity_role_create_check(ngx_mesh_identity_call_t *call)
     if (ngx_mesh_identity_input_text(call, "name", NGX_MESH_IDENTITY_ROLE_MAX,
                                      &edit->name)
         != NGX_OK
-        || ngx_mesh_identity_input_integer(call, "priority", 1, 998,
+        || ngx_mesh_identity_input_integer(call, "priority", 1,
+                                           NGX_MESH_IDENTITY_PRIORITY_MAX,
                                            &priority)
            != NGX_OK)
     {
@@ -707,7 +712,9 @@ ngx_mesh_identity_role_edit_input(ngx_mesh_identity_call_t *call,
 
     priority = edit->role.priority;
 
-    if (ngx_mesh_identity_input_integer(call, "priority", 1, 998, &priority)
+    if (ngx_mesh_identity_input_integer(call, "priority", 1,
+                                        NGX_MESH_IDENTITY_PRIORITY_MAX,
+                                        &priority)
         == NGX_ERROR)
     {
         return ngx_mesh_identity_call_bad(call);

@@ -117,6 +117,7 @@ sub read_handshake {
     {
         $self->{reply} = Mesh::Test::Reply->new($1);
         $self->{open} = $self->accepts;
+        $self->split_frames if $self->{open};
         return;
     }
 

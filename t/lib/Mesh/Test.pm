@@ -134,9 +134,28 @@ sub start {
     $self->{pid} = $pid;
     $live{ 0 + $self } = $self;
 
-    $self->wait_for(sub { $self->is_up }, START_SECONDS, 'start of nginx');
+    eval {
+        $self->wait_for(sub { $self->is_up }, START_SECONDS,
+                        'start of nginx');
+        1;
+    } or die $@ . $self->describe;
 
     return $self;
+}
+
+
+# What is known of an nginx that does not do what it should.
+
+sub describe {
+    my ($self) = @_;
+
+    my @processes = map { "$_: " . command_line($_) . ' in '
+                          . (slurp("/proc/$_/wchan") || '?') . "\n" }
+                    grep { defined } $self->{pid}, $self->children;
+    my @lines = split /\n/, $self->error_log;
+    my $from = @lines > 20 ? $#lines - 19 : 0;
+
+    return join '', @processes, map { "$_\n" } @lines[$from .. $#lines];
 }
 
 

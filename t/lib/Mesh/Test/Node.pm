@@ -114,6 +114,18 @@ sub create_participant {
 }
 
 
+# A new session of somebody who has an account here.
+
+sub login {
+    my ($self, $name, %opt) = @_;
+
+    my %body = (name => $name, password => PASSWORD, %opt);
+
+    return $self->participant(
+        $self->post('/api/auth/login', \%body), $name, $body{password});
+}
+
+
 # A bot made by "maker" (the owner); further options go into the request:
 # type, rooms, commands.
 
@@ -134,7 +146,7 @@ sub participant {
     my $json = $reply->json;
 
     die "no participant \"$name\": " . $reply->raw . "\n"
-        if $reply->status != 201 || !$json || !$json->{token};
+        if $reply->status !~ /^20[01]$/ || !$json || !$json->{token};
 
     return Mesh::Test::Participant->new(
         %$json,

@@ -22,18 +22,17 @@
 #include "ngx_mesh_identity.h"
 
 
+#define NGX_MESH_IDENTITY_ROLES_MAX     100    /* custom ones in a list */
+
 /* What may be asked for; what is granted lies below the caller's own. */
 #define NGX_MESH_IDENTITY_PRIORITY_MAX  1000000
-
-
-#define NGX_MESH_IDENTITY_ROLES_MAX  100    /* custom ones in a list */
 
 
 typedef struct {
     bytes_t                    name;
     bytes_t                    json;          /* to be stored */
     ngx_mesh_identity_role_t   role;
-    uint64_t                   seq;           /* of the stored one */
+    ngx_int_t                  answer;        /* of a refusal */
 } ngx_mesh_identity_role_edit_t;
 
 
@@ -368,7 +367,6 @@ ngx_mesh_identity_role_create_check(ngx_mesh_identity_call_t *call)
 {
     size_t                          i;
     int64_t                         priority;
-    ngx_int_t                       rc;
     store_op_t                     *op;
     json_scan_t                     permissions;
     ngx_mesh_identity_role_edit_t  *edit;
@@ -424,10 +422,8 @@ ngx_mesh_identity_role_create_check(ngx_mesh_identity_call_t *call)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_mesh_identity_role_judge(call, edit);
-
-    if (rc != NGX_OK) {
-        return rc;
+    if (ngx_mesh_identity_role_judge(call, edit) != NGX_OK) {
+        return edit->answer;
     }
 
     op = ngx_mesh_identity_call_op(call, STORE_PUT, "role", edit->name);
@@ -478,7 +474,8 @@ ngx_mesh_identity_role_input(ngx_mesh_identity_call_t *call,
 }
 
 
-/* May the caller make or change this role?  NGX_OK, or the answer. */
+/* May the caller make or change this role?  NGX_OK; or NGX_DECLINED, and
+   edit->answer is what the refusal was finalized with. */
 
 static ngx_int_t
 ngx_mesh_identity_role_judge(ngx_mesh_identity_call_t *call,
@@ -492,12 +489,17 @@ ngx_mesh_identity_role_judge(ngx_mesh_identity_call_t *call,
                                      edit->name, NULL)
         != NGX_OK)
     {
-        return ngx_mesh_identity_call_forbid(call, bytes_of("/role/manage"));
+        edit->answer = ngx_mesh_identity_call_forbid(call,
+                                                  bytes_of("/role/manage"));
+        return NGX_DECLINED;
     }
 
     if (edit->role.priority >= call->caller_role.priority) {
-        return ngx_mesh_identity_call_refuse(call, PROBLEM_ROLE_TOO_HIGH,
-                   "the priority of a role must be below your own role's");
+        edit->answer = ngx_mesh_identity_call_refuse(call,
+                           PROBLEM_ROLE_TOO_HIGH,
+                           "the priority of a role must be below that of "
+                           "your own");
+        return NGX_DECLINED;
     }
 
     /* and nobody gives what they do not have */
@@ -507,7 +509,8 @@ ngx_mesh_identity_role_judge(ngx_mesh_identity_call_t *call,
         grant = &edit->role.grants[i];
 
         if (grant->command.len >= sizeof(command)) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            edit->answer = NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return NGX_DECLINED;
         }
 
         ngx_memcpy(command, grant->command.data, grant->command.len);
@@ -518,7 +521,9 @@ ngx_mesh_identity_role_judge(ngx_mesh_identity_call_t *call,
                 bytes_of("local"), NULL)
             != NGX_OK)
         {
-            return ngx_mesh_identity_call_forbid(call, grant->command);
+            edit->answer = ngx_mesh_identity_call_forbid(call,
+                                                         grant->command);
+            return NGX_DECLINED;
         }
     }
 
@@ -650,7 +655,6 @@ ngx_mesh_identity_role_edit_read(ngx_mesh_identity_call_t *call)
 static ngx_int_t
 ngx_mesh_identity_role_edit_write(ngx_mesh_identity_call_t *call)
 {
-    ngx_int_t                       rc;
     ngx_uint_t                      remove;
     store_op_t                     *op;
     ngx_mesh_identity_role_edit_t  *edit;
@@ -668,18 +672,11 @@ ngx_mesh_identity_role_edit_write(ngx_mesh_identity_call_t *call)
 
     /* as it is, and as it is to be */
 
-    rc = ngx_mesh_identity_role_judge(call, edit);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (!remove) {
-        rc = ngx_mesh_identity_role_edit_input(call, edit);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    if (ngx_mesh_identity_role_judge(call, edit) != NGX_OK
+        || (!remove
+            && ngx_mesh_identity_role_edit_input(call, edit) != NGX_OK))
+    {
+        return edit->answer;
     }
 
     if (call->rows[1].count != 0) {
@@ -701,7 +698,7 @@ ngx_mesh_identity_role_edit_write(ngx_mesh_identity_call_t *call)
 }
 
 
-/* NGX_OK: edit->role is the changed one; else the answer. */
+/* NGX_OK: edit->role is the changed one; NGX_DECLINED: see edit->answer. */
 
 static ngx_int_t
 ngx_mesh_identity_role_edit_input(ngx_mesh_identity_call_t *call,
@@ -717,19 +714,22 @@ ngx_mesh_identity_role_edit_input(ngx_mesh_identity_call_t *call,
                                         &priority)
         == NGX_ERROR)
     {
-        return ngx_mesh_identity_call_bad(call);
+        edit->answer = ngx_mesh_identity_call_bad(call);
+        return NGX_DECLINED;
     }
 
     if (json_scan_find(&call->body, "permissions", &permissions) == 0) {
 
         if (ngx_mesh_identity_role_input(call, &permissions) != NGX_OK) {
-            return ngx_mesh_identity_call_bad(call);
+            edit->answer = ngx_mesh_identity_call_bad(call);
+            return NGX_DECLINED;
         }
 
     } else if (json_scan_open(edit->role.json, &object) != 0
                || json_scan_find(&object, "permissions", &permissions) != 0)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        edit->answer = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
     }
 
     edit->json = ngx_mesh_identity_role_json(call, edit->name, priority,
@@ -738,7 +738,8 @@ ngx_mesh_identity_role_edit_input(ngx_mesh_identity_call_t *call,
     if (ngx_mesh_identity_role_find(&edit->role, edit->name, edit->json)
         != NGX_OK)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        edit->answer = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
     }
 
     return ngx_mesh_identity_role_judge(call, edit);

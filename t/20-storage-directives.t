@@ -100,4 +100,22 @@ for my $case (@refused) {
 
 isnt($rc, 0, 'there is one store, not one for each server');
 
+
+# Who needs a store says so.
+
+my $room = 'location / { mesh_room on; }';
+
+($rc, $text) = $mesh->nginx_t(modules => [qw(ucan room)], server => $room);
+
+isnt($rc, 0, 'rooms without the storage module are refused');
+like($text, qr{"mesh_room\S*" needs "ngx_http_mesh_storage_module": add "load_},
+     '... and the line names the one that is missing');
+
+($rc, $text) = $mesh->nginx_t(
+    modules => [qw(ucan storage room)], server => $room);
+
+isnt($rc, 0, 'rooms without a store are refused');
+like($text, qr{"mesh_room\S*" needs a store: add "mesh_storage PATH;"},
+     '... and the line names the directive that is missing');
+
 done_testing;

@@ -34,12 +34,25 @@ my ($slow, $quick) = $node->workers;
 END { kill CONT => grep { defined } $slow, $quick }
 
 
+sub stop {
+    my ($worker) = @_;
+
+    kill STOP => $worker;
+
+    $node->wait_for(
+        sub { Mesh::Test::slurp("/proc/$worker/stat") =~ /\) T / }, 20,
+        "worker $worker to stop");
+
+    return;
+}
+
+
 # Each connection goes to the worker that is not stopped.
 
 sub connect_without {
     my ($worker, $who) = @_;
 
-    kill STOP => $worker;
+    stop($worker);
 
     my $ws = $who->ws;
 
@@ -57,7 +70,7 @@ my $speaker = connect_without($slow, $node->owner);
 
 # One worker sleeps while the other has much to tell.
 
-kill STOP => $slow;
+stop($slow);
 
 my ($sent, $acks) = (0, 0);
 

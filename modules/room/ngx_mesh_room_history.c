@@ -686,19 +686,24 @@ ngx_mesh_room_history_direct_append_done(ngx_mesh_store_job_t *job)
 {
     ngx_int_t                        rc;
     store_rc_t                       write_rc;
+    ngx_mesh_store_t                *store;
     ngx_mesh_room_history_append_t  *append;
 
     append = job->context;
+    store = append->mcf->store;
     write_rc = job->write.rc;
 
     if (write_rc == STORE_OK) {
+
+        /* append is gone after this */
+
         ngx_mesh_room_history_stored(append, &job->write.results[0],
                                      &job->write.results[1]);
-        ngx_mesh_store_job_destroy(append->mcf->store, job);
+        ngx_mesh_store_job_destroy(store, job);
         return;
     }
 
-    ngx_mesh_store_job_destroy(append->mcf->store, job);
+    ngx_mesh_store_job_destroy(store, job);
 
     /* the other party made the room in between */
 

@@ -419,10 +419,11 @@ ngx_mesh_identity_make_holder(ngx_mesh_identity_make_t *make)
 
 
 /*
- * The holder lets its custodian pass on what a bot may have at most.  These
- * links say nothing about what the holder itself has: a chain through them
- * is as wide as its narrowest link.  So all of them are signed now, when the
- * key is at hand, and a later change of role needs no password.
+ * The holder lets its custodian pass on what a bot may have at most, or, as a
+ * bot, what it was made for.  These links say nothing about what the holder
+ * itself has: a chain through them is as wide as its narrowest link.  So all
+ * of them are signed now, when the key is at hand, and a later change of role
+ * needs no password.
  */
 
 static ngx_int_t
@@ -445,7 +446,14 @@ ngx_mesh_identity_make_custodian(ngx_mesh_identity_make_t *make,
     issue.expires = -1;
     issue.bare = 1;
 
-    grants = grant_role_list(grant_role_find(bytes_of("agent")), &count);
+    if (make->kind == NGX_MESH_IDENTITY_BOT) {
+        grants = make->grants;
+        count = make->grant_count;
+
+    } else {
+        grants = grant_role_list(grant_role_find(bytes_of("agent")), &count);
+    }
+
     set.count = 0;
 
     if (ngx_mesh_identity_token_delegate(&set, &issue, grants, count,

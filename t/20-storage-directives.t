@@ -108,7 +108,7 @@ my $room = 'location / { mesh_room on; }';
 ($rc, $text) = $mesh->nginx_t(modules => [qw(ucan room)], server => $room);
 
 isnt($rc, 0, 'rooms without the storage module are refused');
-like($text, qr{"mesh_room\S*" needs "ngx_http_mesh_storage_module": add "load_},
+like($text, qr{"mesh_room\S*" needs "ngx_http_mesh_storage_module": add},
      '... and the line names the one that is missing');
 
 ($rc, $text) = $mesh->nginx_t(

@@ -54,6 +54,7 @@ is(length $letter, 31 * 400, 'the file was left as it was');
 
 unlink $mesh->prefix . '/store/mesh.db';
 $mesh->reload;
+$mesh->wait_for(sub { $mesh->children == 2 }, 20, 'old workers to leave');
 
 is($mesh->get('/api/health')->status, 200, 'a reload opens the store');
 

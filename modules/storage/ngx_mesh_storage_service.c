@@ -120,8 +120,7 @@ ngx_mesh_storage_service_open(ngx_mesh_storage_service_t *service,
 
     if (service->store == NULL) {
         ngx_log_error(NGX_LOG_ERR, service->log, 0,
-                      "storage: this worker has no store and answers 503, "
-                      "\"%s\" cannot be opened: %s", service->config.path,
+                      "storage: this worker has no store and answers 503: %s",
                       error);
 
         ngx_mesh_storage_service_disconnect(service);

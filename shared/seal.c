@@ -140,8 +140,12 @@ seal_open(uint8_t *secret, bytes_t record, bytes_t password, bytes_t aad)
 static int
 make_key(uint8_t *key, const uint8_t *record, bytes_t password)
 {
-    uint64_t  passes, memory;
+    uint64_t     passes, memory;
+    const char  *text;
 
+    /* libsodium takes no NULL, not even for nothing */
+
+    text = (password.len != 0) ? (const char *) password.data : "";
     passes = read_number(record + 1);
     memory = read_number(record + 9);
 
@@ -153,7 +157,7 @@ make_key(uint8_t *key, const uint8_t *record, bytes_t password)
     }
 
     if (crypto_pwhash(key, crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
-                      (const char *) password.data, password.len,
+                      text, password.len,
                       record + SEAL_OFFSET_SALT, passes, (size_t) memory,
                       crypto_pwhash_ALG_ARGON2ID13)
         != 0)

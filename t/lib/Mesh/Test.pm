@@ -174,7 +174,9 @@ sub is_up {
     return 0 unless grep { -s "$self->{prefix}/$_" } 'nginx.pid';
     return 0 if $self->workers < $self->{workers};
 
-    return can_connect($self->port);
+    my ($port) = grep { defined } @{ $self->{ports} };
+
+    return !defined $port || can_connect($port);
 }
 
 

@@ -213,7 +213,7 @@ expand(ucan_walk_v1_t *s, bytes_t audience, const ucan_token_t *below,
         }
 
         if (rc != UCAN_OK) {
-            ucan_walk_note(walk, rc, token);
+            ucan_walk_note(walk, rc, rc == UCAN_WIDENED ? below : token);
             continue;
         }
 
@@ -352,7 +352,7 @@ check_links(ucan_walk_t *walk, const ucan_token_t *invocation,
         }
 
         if (rc != UCAN_OK) {
-            ucan_walk_note(walk, rc, list[i]);
+            ucan_walk_note(walk, rc, rc == UCAN_WIDENED ? next : list[i]);
             return rc;
         }
     }

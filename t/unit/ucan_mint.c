@@ -94,23 +94,51 @@ add_token(const char *name, bytes_t value)
 }
 
 
+/* All tokens of an import, appended to list. */
+static size_t
+get_import(const char *name, size_t len, bytes_t *list)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < mint_count; i++) {
+
+        if (strncmp(mint_tokens[i].name, name, len) == 0
+            && mint_tokens[i].name[len] == '.')
+        {
+            list[n++] = mint_tokens[i].value;
+        }
+    }
+
+    return n;
+}
+
+
 /* Names parted by commas, as views ended by an empty one. */
 static size_t
 get_list(const char *names, bytes_t *list)
 {
     char    name[32];
-    size_t  n, len;
+    size_t  n, len, found;
 
-    for (n = 0; *names != '\0'; n++) {
+    for (n = 0; *names != '\0'; n += found) {
         len = strcspn(names, ",");
 
-        if (n == MINT_NAMES_MAX || len >= sizeof(name)) {
+        if (len >= sizeof(name)) {
             fail("too much in", names);
         }
 
-        memcpy(name, names, len);
-        name[len] = '\0';
-        list[n] = get_token(name);
+        found = get_import(names, len, &list[n]);
+
+        if (found == 0) {
+            memcpy(name, names, len);
+            name[len] = '\0';
+            list[n] = get_token(name);
+            found = 1;
+        }
+
+        if (n + found > MINT_NAMES_MAX) {
+            fail("too much in", names);
+        }
 
         names += len + (names[len] == ',');
     }
@@ -139,7 +167,7 @@ static size_t
 get_proofs(uint8_t codec, cid_t *cids)
 {
     size_t   i, n;
-    bytes_t  list[MINT_NAMES_MAX + 1];
+    bytes_t  list[2 * MINT_NAMES_MAX + 1];
 
     n = get_list(get_option("prf", ""), list);
 
@@ -185,7 +213,7 @@ static bytes_t
 make_v1(int invocation)
 {
     cid_t                   cids[UCAN_TOKEN_PROOFS_MAX];
-    const char             *iss, *room;
+    const char             *iss, *sub, *room;
     ucan_envelope_draft_t   draft;
 
     memset(&draft, 0, sizeof(draft));
@@ -195,7 +223,13 @@ make_v1(int invocation)
 
     draft.invocation = invocation;
     draft.aud = make_did(get_option("aud", "mesh"));
-    draft.sub = make_did(get_option("sub", "mesh"));
+
+    sub = get_option("sub", "mesh");
+
+    if (strcmp(sub, "null") != 0) {
+        draft.sub = make_did(sub);
+    }
+
     draft.cmd = bytes_of(get_option("cmd", "/"));
     draft.nonce = bytes_of(get_option("nonce", "nonce"));
     draft.exp = get_time("exp", invocation ? "3600" : "none");
@@ -292,6 +326,61 @@ make_cid(bytes_t token)
 }
 
 
+/* A key from elsewhere: its seed, or nothing but its DID.  With "by" it is
+   the key of a liar, who writes one DID and signs with the key of another. */
+static void
+set_key(const char *name)
+{
+    uint8_t           seed[SIGNATURE_SEED_LEN];
+    bytes_t           text, did;
+    signature_key_t  *key;
+
+    text = bytes_of(get_option("seed", ""));
+    did = bytes_of(get_option("did", ""));
+
+    key = (signature_key_t *) make_key(name);
+    *key = *make_key(get_option("by", name));
+
+    if (text.len != 0) {
+
+        if (signature_seed_parse(text, "ed25519", seed) != 0) {
+            fail("no seed of", name);
+        }
+
+        signature_key_open(key, seed);
+    }
+
+    if (did.len == DID_ED25519_LEN) {
+        memcpy(key->did, did.data, did.len);
+    }
+}
+
+
+/* The tokens of a container: NAME.0, NAME.1, ... */
+static void
+import_container(const char *name)
+{
+    char           part[40];
+    size_t         i, count;
+    bytes_t       *list;
+    ucan_limits_t  limits;
+
+    ucan_limits_init(&limits);
+
+    if (ucan_container_decode(bytes_of(get_option("text", "")), &list,
+                              &count, &limits, &make_memory)
+        != UCAN_OK)
+    {
+        fail("no container", name);
+    }
+
+    for (i = 0; i < count; i++) {
+        snprintf(part, sizeof(part), "%.20s.%u", name, (unsigned) i);
+        add_token(part, list[i]);
+    }
+}
+
+
 static void
 print_text(const char *name, bytes_t value)
 {
@@ -303,10 +392,21 @@ static void
 mint_line(void)
 {
     size_t       n;
-    bytes_t      value, list[MINT_NAMES_MAX + 1];
+    bytes_t      value, list[2 * MINT_NAMES_MAX + 1];
     const char  *verb;
 
     verb = mint_words[0];
+
+    if (strcmp(verb, "key") == 0) {
+        set_key(mint_words[1]);
+        return;
+    }
+
+    if (strcmp(verb, "import") == 0) {
+        import_container(mint_words[1]);
+        return;
+    }
+
     n = get_list(get_option("list", ""), list);
 
     if (strcmp(verb, "delegation") == 0) {

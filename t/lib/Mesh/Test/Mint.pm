@@ -17,6 +17,8 @@ package Mesh::Test::Mint;
 # Lines:
 #
 #     did NAME key=KEY
+#     key NAME seed= did= by=          a key from elsewhere, see below
+#     import NAME text=CONTAINER       its tokens: NAME.0, NAME.1, ...
 #     delegation NAME iss= aud= sub= cmd= room= exp= nbf=
 #     invocation NAME iss= aud= sub= cmd= args=NAME:VALUE prf= nonce= exp=
 #     jwt NAME iss= aud= caps= prf= exp= nbf=
@@ -25,9 +27,15 @@ package Mesh::Test::Mint;
 #     header NAME list=                the "ucans" header
 #     cid NAME list=TOKEN
 #
-# iss, aud and sub are names of keys ("mesh" unless given); prf and list are
-# names of tokens; exp and nbf are seconds from now, or "none".  A delegation
-# with room= has the policy [["==", ".room", ROOM]].
+# iss, aud and sub are names of keys ("mesh" unless given; sub=null for a
+# delegation of whatever its issuer will ever get); prf and list are names of
+# tokens, or of an import for all of its tokens; exp and nbf are seconds from
+# now, or "none".  A delegation with room= has the policy
+# [["==", ".room", ROOM]].
+#
+# A key has the seed that a key file says, or, when nobody will sign with it,
+# nothing but a DID; with by=KEY it belongs to a liar: it signs as KEY does,
+# and claims to be DID.
 
 use strict;
 use warnings;

@@ -416,6 +416,10 @@ ngx_int_t ngx_mesh_identity_token_select(ngx_mesh_identity_set_t *set,
 ngx_int_t ngx_mesh_identity_token_limit(ngx_mesh_identity_set_t *set,
     bytes_t holder, const ucan_bundle_t *presented, ucan_memory_t *memory);
 
+/* Drops from set what the mesh itself issued: roots. */
+ngx_int_t ngx_mesh_identity_token_below(ngx_mesh_identity_set_t *set,
+    bytes_t mesh, ucan_memory_t *memory);
+
 /* CIDs of the delegations to holder; cids has set->count places. */
 ngx_int_t ngx_mesh_identity_token_cids(const ngx_mesh_identity_set_t *set,
     bytes_t holder, cid_t *cids, size_t *count, ucan_memory_t *memory);

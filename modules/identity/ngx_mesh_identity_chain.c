@@ -126,9 +126,12 @@ ngx_mesh_identity_chain_collect(ngx_mesh_identity_make_t *make,
     ngx_mesh_identity_chain_t *chain)
 {
     size_t                     i;
+    bytes_t                    mesh;
     ngx_int_t                  rc;
     signature_key_t            custodian;
     ngx_mesh_identity_issue_t  issue;
+
+    mesh = bytes_make(make->mesh->did, sizeof(make->mesh->did));
 
     for (i = 0; i < make->above_count; i++) {
 
@@ -140,11 +143,16 @@ ngx_mesh_identity_chain_collect(ngx_mesh_identity_make_t *make,
         }
     }
 
+    /* what the maker gives may come with the chain it stands on; the roots
+       that count are those of the maker's role, which a removal ends */
+
     if (ngx_mesh_identity_token_unpack(&chain->above, make->held,
                                        &make->memory)
         != NGX_OK
         || ngx_mesh_identity_token_unpack(&chain->links, make->given,
                                           &make->memory)
+           != NGX_OK
+        || ngx_mesh_identity_token_below(&chain->links, mesh, &make->memory)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -155,7 +163,7 @@ ngx_mesh_identity_chain_collect(ngx_mesh_identity_make_t *make,
     ngx_memzero(&issue, sizeof(ngx_mesh_identity_issue_t));
     issue.key = &custodian;
     issue.audience = make->made_did;
-    issue.mesh = bytes_make(make->mesh->did, sizeof(make->mesh->did));
+    issue.mesh = mesh;
     issue.id = bytes_make(make->id, ID_LEN);
     issue.rooms = make->rooms;
     issue.room_count = make->room_count;

@@ -308,6 +308,34 @@ ngx_mesh_identity_token_limit(ngx_mesh_identity_set_t *set, bytes_t holder,
 
 
 ngx_int_t
+ngx_mesh_identity_token_below(ngx_mesh_identity_set_t *set, bytes_t mesh,
+    ucan_memory_t *memory)
+{
+    size_t         i, n;
+    ucan_token_t  *tokens;
+
+    tokens = ngx_mesh_identity_token_decode(set, memory);
+
+    if (tokens == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < set->count; i++) {
+
+        if (!bytes_equal(tokens[i].iss, mesh)) {
+            set->list[n++] = set->list[i];
+        }
+    }
+
+    set->count = n;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_mesh_identity_token_cids(const ngx_mesh_identity_set_t *set,
     bytes_t holder, cid_t *cids, size_t *count, ucan_memory_t *memory)
 {

@@ -788,6 +788,7 @@ ngx_mesh_identity_agent_reply(ngx_mesh_identity_call_t *call)
 {
     json_write_t                j;
     bytes_writer_t              w;
+    ngx_pool_cleanup_t         *cln;
     ngx_mesh_identity_make_t   *make;
     ngx_mesh_identity_agent_t  *agent;
 
@@ -796,6 +797,17 @@ ngx_mesh_identity_agent_reply(ngx_mesh_identity_call_t *call)
 
     ngx_mesh_identity_call_writer(call, &w,
         8192 + make->token.len + json_write_string_max(agent->name.len));
+
+    /* the answer holds the secret: it goes when the answer is gone */
+
+    cln = ngx_pool_cleanup_add(call->request->pool, sizeof(bytes_t));
+
+    if (cln == NULL || w.failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *(bytes_t *) cln->data = bytes_make(w.start, bytes_writer_left(&w));
+    cln->handler = ngx_mesh_identity_agent_wipe;
 
     json_write_open(&j, &w);
     json_write_object(&j);

@@ -197,7 +197,7 @@ my @refused = (
     [ elsewhere    => 'wrong-audience', 'elsewhere' ],
     [ proven       => 'no-session', 'proven' ],
     [ bold         => 'wrong-subject', 'bold' ],
-    [ send         => '(?:chain-broken|untrusted-root)' ],
+    [ send         => '(?:chain-broken|untrusted-root|capability-widened)' ],
     [ old          => 'untrusted-root' ],
     [ old_proofs   => 'proof-missing' ],
 );

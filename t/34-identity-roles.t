@@ -45,7 +45,8 @@ is_deeply({ map { $_ => $roles{$_}{priority} } keys %roles },
           { owner => 999, admin => 900, moderator => 700, super_agent => 600,
             member => 400, agent => 300, spectator => 50 },
           'the seven built-in ones with their priorities');
-is(scalar(grep { !$_->{builtin} } values %roles), 0, 'which say what they are');
+is(scalar(grep { !$_->{builtin} } values %roles), 0,
+   'which say what they are');
 ok($roles{member}{permissions}{send_message}, 'a member may send');
 ok(!$roles{spectator}{permissions}{send_message}, 'a spectator may not');
 ok(!$roles{member}{permissions}{manage_roles},

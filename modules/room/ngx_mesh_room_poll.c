@@ -28,6 +28,7 @@
 #define NGX_MESH_ROOM_POLL_WAIT_MAX   25      /* seconds */
 #define NGX_MESH_ROOM_POLL_ROOMS_MAX  12      /* with news, in one answer */
 #define NGX_MESH_ROOM_POLL_ROUND_MS   250     /* between two rounds */
+#define NGX_MESH_ROOM_POLL_ALIVE_MS   1000    /* between looks at a session */
 #define NGX_MESH_ROOM_POLL_SCOPE      "poll"
 
 
@@ -543,13 +544,13 @@ ngx_mesh_room_poll_walked(ngx_mesh_room_rest_t *rest)
     poll = rest->data;
     left = (ngx_msec_int_t) (poll->deadline - ngx_current_msec);
 
-    if (poll->message_count != 0 || poll->late || left <= 0 || ngx_exiting) {
-        return ngx_mesh_room_poll_answer(poll);
-    }
-
     if (rest->mcf->principal->alive(rest->principal) != UCAN_OK) {
         return ngx_mesh_reply_problem(rest->r, PROBLEM_UNAUTHENTICATED,
                                       "the session has ended");
+    }
+
+    if (poll->message_count != 0 || poll->late || left <= 0 || ngx_exiting) {
+        return ngx_mesh_room_poll_answer(poll);
     }
 
     if (poll->woken) {
@@ -557,7 +558,8 @@ ngx_mesh_room_poll_walked(ngx_mesh_room_rest_t *rest)
     }
 
     poll->parked = rest;
-    ngx_add_timer(&poll->timer, (ngx_msec_t) left);
+    ngx_add_timer(&poll->timer,
+                  ngx_min((ngx_msec_t) left, NGX_MESH_ROOM_POLL_ALIVE_MS));
 
     return ngx_mesh_room_rest_park(rest, &poll->parked);
 }
@@ -592,12 +594,28 @@ ngx_mesh_room_poll_wake(void *data)
 static void
 ngx_mesh_room_poll_timer_handler(ngx_event_t *ev)
 {
+    ngx_msec_int_t         left;
+    ngx_mesh_room_rest_t  *rest;
     ngx_mesh_room_poll_t  *poll = ev->data;
 
-    if (poll->parked != NULL) {
-        poll->parked = NULL;
-        ngx_mesh_room_poll_again(poll);
+    rest = poll->parked;
+
+    if (rest == NULL) {
+        return;
     }
+
+    left = (ngx_msec_int_t) (poll->deadline - ngx_current_msec);
+
+    if (!poll->woken && left > 0 && !ngx_exiting
+        && rest->mcf->principal->alive(rest->principal) == UCAN_OK)
+    {
+        ngx_add_timer(&poll->timer,
+                      ngx_min((ngx_msec_t) left, NGX_MESH_ROOM_POLL_ALIVE_MS));
+        return;
+    }
+
+    poll->parked = NULL;
+    ngx_mesh_room_poll_again(poll);
 }
 
 

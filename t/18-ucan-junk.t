@@ -169,7 +169,13 @@ note("resident: $before kB, then $after kB");
 is($sum, JUNK, 'each of ten thousand requests is answered');
 is_deeply([ sort keys %total ], [ 400, 401 ], '... and refused');
 is(($mesh->workers)[0], $worker, 'the worker lives');
-cmp_ok($after - $before, '<', 1024, 'its memory stays flat, within a MB');
+
+SKIP: {
+    skip 'the sanitizer keeps freed memory for a while', 1
+        if Mesh::Test::is_asan();
+
+    cmp_ok($after - $before, '<', 1024, 'its memory stays flat, within a MB');
+}
 
 is($mesh->get('/', token => $token->{plain})->status, 200,
    'a good token is still good');

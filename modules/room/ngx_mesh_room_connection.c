@@ -40,6 +40,8 @@
 #define NGX_MESH_ROOM_CONNECTION_TICKS        10      /* looks at all */
 #define NGX_MESH_ROOM_CONNECTION_LINGER       2000    /* ms for the peer's
                                                          close frame */
+#define NGX_MESH_ROOM_CONNECTION_LAG          10000   /* the same, of one that
+                                                         reads slowly */
 #define NGX_MESH_ROOM_CONNECTION_LEAVE_TICKS  15      /* ends all */
 #define NGX_MESH_ROOM_CONNECTION_FLUSHES      512     /* of a turn */
 #define NGX_MESH_ROOM_CONNECTION_READS        4       /* recv() of a turn */
@@ -393,6 +395,7 @@ ngx_mesh_room_connection_fail(ngx_mesh_room_connection_t *mc, uint16_t code,
     mc->deadline = ngx_current_msec + NGX_MESH_ROOM_CONNECTION_LINGER;
 
     if (code == WS_CLOSE_TRY_LATER) {
+        mc->deadline = ngx_current_msec + NGX_MESH_ROOM_CONNECTION_LAG;
         ngx_mesh_room_queue_cut(mc->hub, &mc->queue);
     }
 

@@ -15,7 +15,7 @@
 
 static ucan_verdict_t check_token(const ucan_walk_t *walk,
     ucan_token_t *token);
-static unsigned rank(ucan_verdict_t verdict);
+static unsigned closeness(ucan_verdict_t verdict);
 
 
 void
@@ -36,7 +36,7 @@ void
 ucan_walk_note(ucan_walk_t *walk, ucan_verdict_t verdict,
     const ucan_token_t *token)
 {
-    if (rank(verdict) > rank(walk->verdict)) {
+    if (closeness(verdict) > closeness(walk->verdict)) {
         walk->verdict = verdict;
         walk->failed = token;
     }
@@ -126,7 +126,7 @@ check_token(const ucan_walk_t *walk, ucan_token_t *token)
 
 /* How close a refusal came to a yes. */
 static unsigned
-rank(ucan_verdict_t verdict)
+closeness(ucan_verdict_t verdict)
 {
     switch (verdict) {
 

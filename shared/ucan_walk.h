@@ -65,6 +65,7 @@ typedef struct {
 } ucan_walk_want_t;
 
 
+/* Begins one walk; bundle and trust stay the caller's and must outlive it. */
 void ucan_walk_open(ucan_walk_t *walk, ucan_bundle_t *bundle,
     const ucan_trust_t *trust, int64_t now);
 

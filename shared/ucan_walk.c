@@ -77,6 +77,20 @@ ucan_walk_admit(ucan_walk_t *walk, ucan_token_t *token)
 
 
 int
+ucan_walk_spend(ucan_walk_t *walk, size_t steps)
+{
+    if (walk->work < steps) {
+        walk->work = 0;
+        return 0;
+    }
+
+    walk->work -= steps;
+
+    return 1;
+}
+
+
+int
 ucan_walk_anchored(const ucan_walk_t *walk, bytes_t did)
 {
     size_t  i;

@@ -82,6 +82,10 @@ ucan_verdict_t ucan_walk_refusal(const ucan_walk_t *walk,
    the first that failed, which is noted. */
 ucan_verdict_t ucan_walk_admit(ucan_walk_t *walk, ucan_token_t *token);
 
+/* Takes steps (about one for each byte compared) from the work that is left;
+   0 when that is none. */
+int ucan_walk_spend(ucan_walk_t *walk, size_t steps);
+
 /* 1 when did is a trust anchor. */
 int ucan_walk_anchored(const ucan_walk_t *walk, bytes_t did);
 

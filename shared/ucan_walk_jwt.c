@@ -23,6 +23,7 @@
 
 #define UCAN_WALK_JWT_SCHEME  "mesh://"
 #define UCAN_WALK_JWT_TOP     0xffff       /* "below" of the top's states */
+#define UCAN_WALK_JWT_STEP    16           /* work of looking at one pair */
 
 
 _Static_assert(UCAN_TOKEN_CAPS_MAX < UCAN_WALK_JWT_TOP, "index");
@@ -175,6 +176,10 @@ expand(ucan_walk_jwt_t *s, size_t state)
 
     for (i = 0; i < token->proof_count; i++) {
 
+        if (!ucan_walk_spend(s->walk, UCAN_WALK_JWT_STEP)) {
+            return;
+        }
+
         proof = ucan_bundle_find(s->walk->bundle, &token->proofs[i]);
 
         if (proof == NULL) {
@@ -309,12 +314,13 @@ static int
 covers(ucan_walk_t *walk, const ucan_token_cap_t *a,
     const ucan_token_cap_t *b)
 {
-    if (walk->work < 16) {
-        walk->work = 0;
+    /* comparing a resource is fast, folding an ability is not */
+
+    if (!ucan_walk_spend(walk, UCAN_WALK_JWT_STEP + a->with.len / 16
+                               + a->can.len))
+    {
         return 0;
     }
-
-    walk->work -= 16;
 
     return cover_resource(a->with, b->with)
            && cover_ability(a->can, b->can)

@@ -57,13 +57,20 @@ sub promise {
     return;
 }
 
+# A .c file deals in the types of its header; a header may speak for several
+# files of its folder.
+
 sub check_c {
     my ($path) = @_;
 
     my $header = $path =~ s/\.c$/.h/r;
+    my $folder = dirname($path);
+    my @nouns = $path =~ /\.h$/
+              ? map { basename($_) =~ s/(?:_module)?\.c$//r }
+                    glob "$folder/*.c"
+              : -f $header ? Mesh::Style::nouns($header, slurp($header)) : ();
 
-    return Mesh::Style::check_c(
-        $path, slurp($path), -f $header ? slurp($header) : '');
+    return Mesh::Style::check_c($path, slurp($path), @nouns);
 }
 
 promise('C sources keep the house style', map { check_c($_) } sort @c);

@@ -6,8 +6,9 @@ package Mesh::Style;
 # The house style as rules over lines, in the manner of curl's checksrc.
 # check_c() and check_script() take a path, as the tree names it, and a text,
 # and give back what is wrong as "path:line: sentence".  They read nothing;
-# check_c() is also given the text of the header of a .c file, for the nouns
-# that the file deals in.  What concerns several files is in the test.
+# check_c() is also told of nouns, beside the stem of the file and its types,
+# that functions may be named for.  What concerns several files is in the
+# test.
 
 use strict;
 use warnings;
@@ -29,7 +30,7 @@ my $HEAP = qr/\b(?:malloc|calloc|realloc|strdup)\s*\(/;
 
 my $FOREIGN = qr/(?:^|_)(users?|friends?|clusters?|channels?|subscribers?
                  |packets?|broadcasts?|spools?|backends?|credentials?
-                 |instances?|receipts?|ranks?|daemons?)(?:_|$)/x;
+                 |instances?|receipts?|daemons?)(?:_|$)/x;
 my $VAGUE = qr/(?:^|_)(do|handle|process|manage)_/;
 
 my $HEADER_C = join "\n",
@@ -43,7 +44,7 @@ my $HEADER_SCRIPT = join "\n",
 # C.
 
 sub check_c {
-    my ($path, $text, $header) = @_;
+    my ($path, $text, @more_nouns) = @_;
 
     my @lines = split /\n/, $text;
     my @code = split /\n/, blank_comments($text);
@@ -62,11 +63,11 @@ sub check_c {
     check_bodies($note, \@code);
     check_gaps($note, \@code, \@lines);
 
-    my @nouns = nouns($path, $text . ($header // ''));
+    my @nouns = (nouns($path, $text), @more_nouns);
 
     check_functions($note, \@nouns, $_, \@code, \@lines) for @functions;
     check_stems($note, $path, \@nouns, \@functions);
-    check_names($note, \@code, \@lines);
+    check_names($note, \@code, \@lines) unless $path =~ m{^t/};
     check_prototypes($note, \@nouns, \@code, \@lines) if $path =~ /\.h$/;
 
     return @found;
@@ -299,7 +300,7 @@ sub check_functions {
         if parameters($f->{text}) > PARAMETERS_MAX
            && $around !~ /\bwide: \S/;
     $note->($n, "$f->{name}: not the verb of an act ($1)")
-        if $f->{name} =~ $VAGUE;
+        if bare_name($f->{name}, $nouns) =~ $VAGUE;
 
     check_jumps($note, $f, $code);
 
@@ -352,6 +353,17 @@ sub nouns {
     my ($stem) = $path =~ m{([^/]+?)(?:_module)?\.[ch]$};
 
     return ($stem, 'ngx_mesh_published', $text =~ /^\} (\w+)_t;/mg);
+}
+
+
+# What a function does, without the name of its file.
+
+sub bare_name {
+    my ($name, $nouns) = @_;
+
+    my ($stem) = $nouns->[0];
+
+    return $name =~ s/^\Q$stem\E(?=_)//r;
 }
 
 
@@ -424,12 +436,8 @@ sub check_prototypes {
         next unless $text =~ /\)\s*;\s*$/;
         next if $text =~ /\(\*/ && $text !~ /\w\s*\*?\w+\(/;
 
-        my $above = $i - 1;
-        $above-- while $above >= 0 && $lines->[$above] ne ''
-                       && $lines->[$above] !~ m{\*/\s*$};
-
         $note->($i + 1, "$name() has no comment in its header")
-            if $above < 0 || $lines->[$above] !~ m{\*/\s*$};
+            unless is_explained($i - 1, $lines);
         $note->($i + 1, "$name() does not carry the name of its file")
             unless carries_noun($name, $nouns);
         $note->($i + 1, "$name() takes more than " . PARAMETERS_MAX)
@@ -437,6 +445,27 @@ sub check_prototypes {
     }
 
     return;
+}
+
+
+# A comment stands above the line, in the same paragraph; or it opens the
+# paragraph before, which is of a limit or a type that belongs to it.
+
+sub is_explained {
+    my ($i, $lines) = @_;
+
+    my $end = qr{\*/\s*$};
+
+    $i-- while $i >= 0 && $lines->[$i] ne '' && $lines->[$i] !~ $end;
+
+    return 0 if $i < 1;
+    return 1 if $lines->[$i] =~ $end;
+    return 0 if $lines->[$i - 1] !~ /^#\s*define|^\} \w+_t;|^typedef/;
+
+    $i--;
+    $i-- while $i >= 0 && $lines->[$i] ne '' && $lines->[$i] !~ m{^/\*};
+
+    return $i >= 0 && $lines->[$i] =~ m{^/\*} ? 1 : 0;
 }
 
 
@@ -486,8 +515,11 @@ sub check_test {
         if @$lines > TEST_LINES_MAX;
 
     for my $i (0 .. $#$lines) {
+        # a loop of a shell that waits for a condition has no other way
+
         $note->($i + 1, 'a sleep')
-            if $lines->[$i] =~ /^(?!\s*[#]).*\b(?:(?:u|nano)?sleep\s*[(\d]
+            if $lines->[$i] !~ /\buntil\b/
+               && $lines->[$i] =~ /^(?!\s*[#]).*\b(?:(?:u|nano)?sleep\s*[(\d]
                                 |select\s*\(?\s*undef)/x;
     }
 

@@ -209,7 +209,8 @@ sub stop {
 sub quit { return $_[0]->stop(signal => 'QUIT', seconds => $_[1]) }
 
 
-# SIGHUP; returns when new workers run, the old ones may still be leaving.
+# SIGHUP; returns when new workers run and the old ones know that they are on
+# their way out.
 
 sub reload {
     my ($self) = @_;
@@ -220,7 +221,8 @@ sub reload {
 
     $self->wait_for(
         sub {
-            (grep { !$old{$_} } $self->workers) >= $self->{workers};
+            my @now = $self->workers;
+            return @now >= $self->{workers} && !grep { $old{$_} } @now;
         },
         START_SECONDS, 'new workers after a reload');
 

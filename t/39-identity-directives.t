@@ -130,6 +130,11 @@ refuses(qr/ngx_http_mesh_storage_module.*load_module/s,
         modules => [qw(ucan identity)]);
 
 
+refuses(qr/needs "ucan_revocation_zone NAME:SIZE"/,
+        'without a place for revocations',
+        $sound =~ s/ucan_revocation_zone .*?;//r);
+
+
 # A store that cannot be opened.
 
 my $node = Mesh::Test->new(

@@ -52,6 +52,7 @@ static char *ngx_http_mesh_identity_bounds(ngx_conf_t *cf, void *post,
 static char *ngx_http_mesh_identity_session(ngx_conf_t *cf, void *post,
     void *data);
 static ngx_int_t ngx_http_mesh_identity_init(ngx_conf_t *cf);
+static ngx_uint_t ngx_http_mesh_identity_revokes(ngx_conf_t *cf);
 static ngx_int_t ngx_http_mesh_identity_init_process(ngx_cycle_t *cycle);
 
 
@@ -586,7 +587,51 @@ ngx_http_mesh_identity_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    /* without it nobody could be logged out or removed */
+
+    if (!ngx_http_mesh_identity_revokes(cf)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mesh_identity\" needs \"ucan_revocation_zone "
+                           "NAME:SIZE\" in http, such as \"revocations:4m\"");
+        return NGX_ERROR;
+    }
+
     return NGX_OK;
+}
+
+
+/* 1 when the ucan module has a zone: the only one it ever makes. */
+
+static ngx_uint_t
+ngx_http_mesh_identity_revokes(ngx_conf_t *cf)
+{
+    ngx_uint_t        i;
+    ngx_module_t     *module;
+    ngx_shm_zone_t   *zone;
+    ngx_list_part_t  *part;
+
+    module = NULL;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        if (ngx_strcmp(cf->cycle->modules[i]->name, NGX_MESH_PRINCIPAL_MODULE)
+            == 0)
+        {
+            module = cf->cycle->modules[i];
+        }
+    }
+
+    for (part = &cf->cycle->shared_memory.part; part; part = part->next) {
+
+        zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (module && zone[i].tag == module) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

@@ -61,6 +61,8 @@ ngx_mesh_job_t *ngx_mesh_job_create(size_t pool_size, size_t context_size,
    still the caller's. */
 ngx_int_t ngx_mesh_job_submit(ngx_thread_pool_t *pool, ngx_mesh_job_t *job);
 
+/* Frees the job and what is in its pool: after done, or when it was not
+   submitted. */
 void ngx_mesh_job_destroy(ngx_mesh_job_t *job);
 
 /* Ties a detached job to a request, after it was submitted: *data becomes

@@ -41,10 +41,12 @@ char *ngx_mesh_origin_host_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_mesh_origin_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* For create_loc_conf. */
 void ngx_mesh_origin_init(ngx_mesh_origin_t *conf);
 
-/* Also takes the names of the server that is merged: nginx itself forgets
-   them when the configuration was read.  NGX_CONF_OK, NGX_CONF_ERROR. */
+/* For merge_loc_conf.  Also takes the names of the server that is merged:
+   nginx itself forgets them when the configuration was read.  NGX_CONF_OK,
+   NGX_CONF_ERROR. */
 char *ngx_mesh_origin_merge(ngx_conf_t *cf, ngx_mesh_origin_t *prev,
     ngx_mesh_origin_t *conf);
 

@@ -239,7 +239,8 @@ my $one = "GET /to/ HTTP/1.1\r\nHost: localhost\r\n";
 my $raw = $mesh->raw(
     "${one}\r\n"
     . "POST /to/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabcde"
-    . "${one}Authorization: Bearer $session\r\nConnection: close\r\n\r\n")->raw;
+    . "${one}Authorization: Bearer $session\r\nConnection: close\r\n\r\n")
+    ->raw;
 
 is_deeply([ $raw =~ m{HTTP/1\.1 (\d+)}g ], [ 401, 401, 200 ],
           'refusals, also of a body, keep the connection in step');

@@ -94,7 +94,8 @@ $shell =~ s/^curl/echo "\$TOKEN" > token\ncurl -s/m;
 
 my ($first, $rest) = split /(?=^mesh key new)/m, $shell, 2;
 my $mesh_folder = dirname($mesh->module('ucan'));
-my $start = "set -e; cd '${\ $mesh->prefix}'; PATH='$mesh_folder:$ENV{PATH}'\n";
+my $start = "set -e; cd '${\ $mesh->prefix}'\n"
+            . "PATH='$mesh_folder:$ENV{PATH}'\n";
 
 my ($rc, $out, $err) = Mesh::Test::run([ 'bash', '-c', "$start$first" ]);
 

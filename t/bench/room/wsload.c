@@ -156,19 +156,19 @@ main(int argc, char **argv)
     check_options(&w);
     prepare(&w);
 
-    wsload_process_read(&w, &run.before);
+    wsload_cost_read(&w, &run.before);
     start = wsload_now();
 
     open_members(&w);
 
     run.open_ns = wsload_now() - start;
-    wsload_process_read(&w, &run.opened);
+    wsload_cost_read(&w, &run.opened);
 
     wait_ms(&w, w.settle);
-    wsload_process_read(&w, &run.settled);
+    wsload_cost_read(&w, &run.settled);
 
     wait_ms(&w, w.hold);
-    wsload_process_read(&w, &run.held);
+    wsload_cost_read(&w, &run.held);
 
     if (!w.idle) {
         measure(&w, &run);
@@ -572,11 +572,11 @@ measure(wsload_t *w, run_t *run)
 
     before = w->counts;
     own = own_cpu();
-    wsload_process_read(w, &run->start);
+    wsload_cost_read(w, &run->start);
 
     run->run_ns = wsload_publish_run(w, w->messages);
 
-    wsload_process_read(w, &run->end);
+    wsload_cost_read(w, &run->end);
     run->own = own_cpu() - own;
 
     w->running = 0;
@@ -687,13 +687,13 @@ report_cost(const wsload_t *w, const run_t *run)
     n = (run->counts.received != 0) ? (double) run->counts.received : 1;
     opened = (w->counts.opened != 0) ? (double) w->counts.opened : 1;
     cpu = b->cpu - a->cpu;
-    ticks = b->user - a->user + b->system - a->system;
+    ticks = b->userland - a->userland + b->kernel - a->kernel;
 
     printf(",\"cpuSeconds\":%.4f,\"cpuUsPerDelivery\":%.3f,"
            "\"loopUsPerDelivery\":%.3f,\"userUsPerDelivery\":%.3f,"
            "\"switches\":%llu", cpu, cpu * 1e6 / n,
            (b->loop - a->loop) * 1e6 / n,
-           ticks > 0 ? cpu * 1e6 / n * (b->user - a->user) / ticks : 0,
+           ticks > 0 ? cpu * 1e6 / n * (b->userland - a->userland) / ticks : 0,
            (unsigned long long) (b->switches - a->switches));
 
     a = &run->before;
@@ -762,8 +762,8 @@ wsload_expand(const wsload_t *w, char *dst, size_t size,
                      (unsigned long long) place->message);
 
         } else if (*p == 't' && w->tokens.count != 0) {
-            text = w->tokens.line[place->connection / w->rooms
-                                  % w->tokens.count];
+            text = w->tokens.line[place->connection % w->connections
+                                  / w->rooms % w->tokens.count];
 
         } else if (*p == 'p' && place->payload != NULL) {
             text = place->payload;

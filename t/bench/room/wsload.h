@@ -12,7 +12,7 @@
  *     wsload_connection.c  sockets: handshakes, frames and replies
  *     wsload_publish.c     what is published, and when
  *     wsload_count.c       deliveries: lost, doubled, out of order; times
- *     wsload_process.c     what the server's processes cost
+ *     wsload_cost.c     what the server's processes cost
  *
  * One thread, one epoll; a run that cannot be done ends the program.
  */
@@ -142,8 +142,8 @@ typedef struct {
 typedef struct {
     double               cpu;            /* s, all threads */
     double               loop;           /* s, first thread of each */
-    double               user;           /* s, in ticks, all threads */
-    double               system;
+    double               userland;       /* s, in ticks, all threads */
+    double               kernel;
     uint64_t             switches;       /* of context, all threads */
     uint64_t             pss;            /* bytes */
     uint64_t             rss;
@@ -201,7 +201,8 @@ typedef struct {
 
 /* What the letters of a template stand for: %r room (its name, if there are
    names), %d its number, %c connection, %t token (the first member of each
-   room has the first one, and so on), %n number of the message, %p payload. */
+   room has the first one, and so on; publishers as members do), %n number of
+   the message, %p payload. */
 typedef struct {
     int                  room;
     int                  connection;
@@ -269,7 +270,7 @@ uint64_t wsload_histogram_find(const wsload_histogram_t *h, double part);
 
 
 /* What the processes of the options have cost and hold by now. */
-void wsload_process_read(const wsload_t *w, wsload_cost_t *cost);
+void wsload_cost_read(const wsload_t *w, wsload_cost_t *cost);
 
 
 #endif /* _WSLOAD_H_INCLUDED_ */

@@ -6,7 +6,7 @@
 
 /*
  * What the server's processes cost, from /proc: CPU time of every thread in
- * nanoseconds (schedstat), the parts of user and system in ticks (stat), and
+ * nanoseconds (schedstat), the parts in user space and kernel in ticks (stat), and
  * memory (smaps_rollup).
  */
 
@@ -32,7 +32,7 @@ static uint64_t find_number(const char *text, const char *name);
 
 
 void
-wsload_process_read(const wsload_t *w, wsload_cost_t *cost)
+wsload_cost_read(const wsload_t *w, wsload_cost_t *cost)
 {
     int  i;
 
@@ -72,7 +72,7 @@ read_ticks(int pid, wsload_cost_t *cost)
 {
     char           path[PATH_SIZE], text[TEXT_SIZE], *p;
     double         ticks;
-    unsigned long  user, system;
+    unsigned long  userland, kernel;
 
     ticks = (double) sysconf(_SC_CLK_TCK);
 
@@ -86,11 +86,11 @@ read_ticks(int pid, wsload_cost_t *cost)
 
     if (p != NULL
         && sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-                  "%lu %lu", &user, &system)
+                  "%lu %lu", &userland, &kernel)
            == 2)
     {
-        cost->user += (double) user / ticks;
-        cost->system += (double) system / ticks;
+        cost->userland += (double) userland / ticks;
+        cost->kernel += (double) kernel / ticks;
     }
 }
 

@@ -6,8 +6,8 @@
 
 /*
  * What the server's processes cost, from /proc: CPU time of every thread in
- * nanoseconds (schedstat), the parts in user space and kernel in ticks (stat), and
- * memory (smaps_rollup).
+ * nanoseconds (schedstat), its parts in user space and in the kernel in ticks
+ * (stat), and memory (smaps_rollup).
  */
 
 

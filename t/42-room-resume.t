@@ -52,7 +52,8 @@ is_deeply(seqs($ws, 250), [ 101 .. 250 ],
           'and gets what was missed, more than a page of it, in order');
 
 $ada->say($room, 'now');
-is($ws->recv_json(type => 'message')->{content}, 'now', 'and then what is new');
+is($ws->recv_json(type => 'message')->{content}, 'now',
+   'and then what is new');
 
 $ws->send_json({ type => 'join_room', roomId => $room, since => 249 });
 $ws->recv_json(type => 'room_joined');

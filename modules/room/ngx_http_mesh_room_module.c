@@ -21,7 +21,7 @@
 #include <sodium.h>
 
 #include "ngx_mesh_conf.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_presence.h"
 #include "signature.h"
 
 

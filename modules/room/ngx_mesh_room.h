@@ -222,13 +222,20 @@ ngx_int_t ngx_mesh_room_access_allow(ngx_http_mesh_room_main_conf_t *mcf,
     ngx_mesh_principal_t *principal, const char *command, bytes_t id,
     ngx_mesh_room_refusal_t *refusal);
 
+/* Somebody before a room. */
+typedef struct {
+    const ngx_mesh_room_record_t  *room;
+    const ngx_mesh_room_member_t  *member;     /* NULL: is none */
+    bytes_t                        other;      /* the other party of a direct
+                                                  room; else empty */
+} ngx_mesh_room_sight_t;
+
+
 /* The rules of reading a room: capability, and membership when it is private;
-   what may not be seen is not-found.  In a direct room "other" is the other
-   party (of its two member records) and "/dm/send" is asked for.  member is
-   NULL when the participant is none; other is empty for a common room. */
+   what may not be seen is not-found.  In a direct room "/dm/send" towards
+   the other party is asked for.  As above. */
 ngx_int_t ngx_mesh_room_access_read(ngx_http_mesh_room_main_conf_t *mcf,
-    ngx_mesh_principal_t *principal, const ngx_mesh_room_record_t *room,
-    const ngx_mesh_room_member_t *member, bytes_t other,
+    ngx_mesh_principal_t *principal, const ngx_mesh_room_sight_t *sight,
     ngx_mesh_room_refusal_t *refusal);
 
 

@@ -63,21 +63,24 @@ ngx_mesh_room_access_allow(ngx_http_mesh_room_main_conf_t *mcf,
 
 ngx_int_t
 ngx_mesh_room_access_read(ngx_http_mesh_room_main_conf_t *mcf,
-    ngx_mesh_principal_t *principal, const ngx_mesh_room_record_t *room,
-    const ngx_mesh_room_member_t *member, bytes_t other,
+    ngx_mesh_principal_t *principal, const ngx_mesh_room_sight_t *sight,
     ngx_mesh_room_refusal_t *refusal)
 {
+    const ngx_mesh_room_record_t  *room;
+
+    room = sight->room;
+
     if (room->direct) {
 
-        if (member == NULL || other.len == 0) {
+        if (sight->member == NULL || sight->other.len == 0) {
             return ngx_mesh_room_access_refuse(refusal, PROBLEM_NOT_FOUND);
         }
 
-        return ngx_mesh_room_access_allow(mcf, principal, "/dm/send", other,
-                                          refusal);
+        return ngx_mesh_room_access_allow(mcf, principal, "/dm/send",
+                                          sight->other, refusal);
     }
 
-    if (room->visibility == NGX_MESH_ROOM_PRIVATE && member == NULL) {
+    if (room->visibility == NGX_MESH_ROOM_PRIVATE && sight->member == NULL) {
         return ngx_mesh_room_access_refuse(refusal, PROBLEM_NOT_FOUND);
     }
 

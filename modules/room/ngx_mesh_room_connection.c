@@ -19,8 +19,6 @@
  *
  * Marks are made anywhere; the flush, posted once a turn, is the one place
  * that takes over, writes and closes, so nothing is freed under a caller.
- * One clock a worker looks at each connection once a second: session, rights,
- * pings, deadlines, and a soft end when the worker is told to quit.
  *
  * The request of the upgrade stays until the connection is authenticated,
  * since its configuration is what a token is checked by; then it is released
@@ -33,18 +31,18 @@
 #include <ngx_http.h>
 
 #include "json_write.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_backfill.h"
+#include "ngx_mesh_room_clock.h"
+#include "ngx_mesh_room_input.h"
+#include "ngx_mesh_room_join.h"
+#include "ngx_mesh_room_login.h"
 
 
-#define NGX_MESH_ROOM_CONNECTION_TICK         100     /* ms */
-#define NGX_MESH_ROOM_CONNECTION_TICKS        10      /* looks at all */
 #define NGX_MESH_ROOM_CONNECTION_LINGER       2000    /* ms for the peer's
                                                          close frame */
 #define NGX_MESH_ROOM_CONNECTION_LAG          10000   /* the same, of one that
                                                          reads slowly */
-#define NGX_MESH_ROOM_CONNECTION_LEAVE_TICKS  15      /* ends all */
 #define NGX_MESH_ROOM_CONNECTION_FLUSHES      512     /* of a turn */
-#define NGX_MESH_ROOM_CONNECTION_READS        4       /* recv() of a turn */
 #define NGX_MESH_ROOM_CONNECTION_SIZE         64      /* of the array, first */
 #define NGX_MESH_ROOM_CONNECTION_ERROR_MAX    2048    /* bytes of an error */
 
@@ -62,55 +60,23 @@ static ngx_int_t ngx_mesh_room_connection_enlist(
 static void ngx_mesh_room_connection_cleanup(void *data);
 static void ngx_mesh_room_connection_take(ngx_mesh_room_connection_t *mc);
 static void ngx_mesh_room_connection_waiting_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_mesh_room_connection_hold(
-    ngx_mesh_room_connection_t *mc, bytes_t in);
-static void ngx_mesh_room_connection_dirty(ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_break(ngx_mesh_room_connection_t *mc);
 static void ngx_mesh_room_connection_free(ngx_mesh_room_connection_t *mc);
 static void ngx_mesh_room_connection_close(ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_read_handler(ngx_event_t *rev);
 static void ngx_mesh_room_connection_write_handler(ngx_event_t *wev);
-static ngx_uint_t ngx_mesh_room_connection_full(
-    ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_feed(ngx_mesh_room_connection_t *mc,
-    bytes_t in);
-static ngx_int_t ngx_mesh_room_connection_grow(
-    ngx_mesh_room_connection_t *mc);
-static ngx_int_t ngx_mesh_room_connection_keep(
-    ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_message(ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_control(ngx_mesh_room_connection_t *mc);
+static ngx_uint_t ngx_mesh_room_connection_over(
+    ngx_mesh_room_connection_t *mc, size_t len);
 static void ngx_mesh_room_connection_push(ngx_mesh_room_connection_t *mc,
     ngx_mesh_room_frame_t *frame);
 static void ngx_mesh_room_connection_flush_handler(ngx_event_t *ev);
 static void ngx_mesh_room_connection_flush(ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_tick_handler(ngx_event_t *ev);
-static void ngx_mesh_room_connection_look(ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_ping(ngx_mesh_room_connection_t *mc);
-static void ngx_mesh_room_connection_leave(ngx_mesh_room_hub_t *hub);
 
 
 void
 ngx_mesh_room_connection_init(ngx_mesh_room_hub_t *hub)
 {
-    hub->tick.handler = ngx_mesh_room_connection_tick_handler;
-    hub->tick.data = hub;
-    hub->tick.log = hub->log;
-
     hub->flush.handler = ngx_mesh_room_connection_flush_handler;
     hub->flush.data = hub;
     hub->flush.log = hub->log;
-}
-
-
-void
-ngx_mesh_room_connection_watch(ngx_mesh_room_hub_t *hub)
-{
-    /* not cancelable: an exiting worker stays until the last one is gone */
-
-    if (!hub->tick.timer_set) {
-        ngx_add_timer(&hub->tick, NGX_MESH_ROOM_CONNECTION_TICK);
-    }
 }
 
 
@@ -168,8 +134,8 @@ ngx_mesh_room_connection_open(ngx_http_request_t *r, ngx_str_t *token,
     cln->handler = ngx_mesh_room_connection_cleanup;
     cln->data = link;
 
-    ngx_mesh_room_connection_dirty(mc);
-    ngx_mesh_room_connection_watch(mc->hub);
+    ngx_mesh_room_connection_post(mc);
+    ngx_mesh_room_clock_watch(mc->hub);
 
     return NGX_OK;
 }
@@ -263,13 +229,13 @@ ngx_mesh_room_connection_take(ngx_mesh_room_connection_t *mc)
     }
 
     c->data = mc;
-    c->read->handler = ngx_mesh_room_connection_read_handler;
+    c->read->handler = ngx_mesh_room_input_read_handler;
     c->write->handler = ngx_mesh_room_connection_write_handler;
 
     b = r->header_in;
 
     if (b->pos < b->last
-        && ngx_mesh_room_connection_hold(mc, bytes_make(b->pos,
+        && ngx_mesh_room_input_hold(mc, bytes_make(b->pos,
                                                         b->last - b->pos))
            != NGX_OK)
     {
@@ -284,7 +250,7 @@ ngx_mesh_room_connection_take(ngx_mesh_room_connection_t *mc)
         ngx_mesh_room_login(mc, &token, &proofs);
     }
 
-    ngx_mesh_room_connection_resume(mc);
+    ngx_mesh_room_input_resume(mc);
 }
 
 
@@ -298,7 +264,7 @@ ngx_mesh_room_connection_waiting_handler(ngx_http_request_t *r)
 
         if (cln->handler == ngx_mesh_room_connection_cleanup) {
             link = cln->data;
-            ngx_mesh_room_connection_dirty(link->mc);
+            ngx_mesh_room_connection_post(link->mc);
             return;
         }
     }
@@ -365,11 +331,11 @@ ngx_mesh_room_connection_settle(ngx_mesh_room_connection_t *mc)
 
 /* End. */
 
-static void
+void
 ngx_mesh_room_connection_break(ngx_mesh_room_connection_t *mc)
 {
     mc->failed = 1;
-    ngx_mesh_room_connection_dirty(mc);
+    ngx_mesh_room_connection_post(mc);
 }
 
 
@@ -492,297 +458,6 @@ ngx_mesh_room_connection_free(ngx_mesh_room_connection_t *mc)
 }
 
 
-/* In. */
-
-static void
-ngx_mesh_room_connection_read_handler(ngx_event_t *rev)
-{
-    ssize_t                      n;
-    ngx_uint_t                   i;
-    ngx_connection_t            *c;
-    ngx_mesh_room_hub_t         *hub;
-    ngx_mesh_room_connection_t  *mc;
-
-    c = rev->data;
-    mc = c->data;
-    hub = mc->hub;
-
-    if (c->close) {
-        ngx_mesh_room_connection_break(mc);
-        return;
-    }
-
-    if (mc->held != NULL && !mc->closing) {
-        ngx_mesh_room_connection_resume(mc);
-        return;
-    }
-
-    for (i = 0; !mc->failed && rev->ready; i++) {
-
-        if (ngx_mesh_room_connection_full(mc)) {
-            return;
-        }
-
-        if (i == NGX_MESH_ROOM_CONNECTION_READS) {
-            ngx_post_event(rev, &ngx_posted_next_events);
-            return;
-        }
-
-        n = c->recv(c, hub->input, NGX_MESH_ROOM_INPUT_SIZE);
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == 0 || n == NGX_ERROR) {
-            ngx_mesh_room_connection_break(mc);
-            return;
-        }
-
-        mc->heard = ngx_current_msec;
-
-        ngx_mesh_room_connection_feed(mc, bytes_make(hub->input, n));
-    }
-
-    if (!mc->failed && ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_mesh_room_connection_break(mc);
-    }
-}
-
-
-/* No more frames are taken for now. */
-static ngx_uint_t
-ngx_mesh_room_connection_full(ngx_mesh_room_connection_t *mc)
-{
-    return !mc->closing
-           && (mc->opening || mc->send_count >= NGX_MESH_ROOM_SENDS_MAX);
-}
-
-
-void
-ngx_mesh_room_connection_resume(ngx_mesh_room_connection_t *mc)
-{
-    u_char  *held;
-    size_t   len;
-
-    if (mc->failed || ngx_mesh_room_connection_full(mc)) {
-        return;
-    }
-
-    if (mc->held != NULL) {
-        held = mc->held;
-        len = mc->held_len;
-
-        mc->held = NULL;
-        mc->held_len = 0;
-
-        ngx_mesh_room_connection_feed(mc, bytes_make(held, len));
-        ngx_free(held);
-    }
-
-    /* the event may have come and gone while nothing was read */
-
-    if (!mc->failed && mc->held == NULL) {
-        ngx_post_event(mc->connection->read, &ngx_posted_events);
-    }
-}
-
-
-/* Keeps bytes that came before their turn. */
-static ngx_int_t
-ngx_mesh_room_connection_hold(ngx_mesh_room_connection_t *mc, bytes_t in)
-{
-    mc->held = ngx_alloc(in.len, mc->hub->log);
-
-    if (mc->held == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(mc->held, in.data, in.len);
-    mc->held_len = in.len;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_mesh_room_connection_feed(ngx_mesh_room_connection_t *mc, bytes_t in)
-{
-    ws_frame_rc_t         rc;
-    ws_frame_parser_t    *p;
-    ngx_mesh_room_hub_t  *hub;
-
-    hub = mc->hub;
-    p = &mc->parser;
-
-    while (in.len != 0 && !mc->failed) {
-
-        if (ngx_mesh_room_connection_full(mc)) {
-
-            if (ngx_mesh_room_connection_hold(mc, in) != NGX_OK) {
-                ngx_mesh_room_connection_break(mc);
-            }
-
-            break;
-        }
-
-        if (mc->assembly == NULL && p->buf == NULL) {
-            ws_frame_buffer_set(p, hub->message, hub->mcf->frame_size);
-        }
-
-        rc = ws_frame_parse(p, &in);
-
-        if (rc == WS_FRAME_MESSAGE) {
-            ngx_mesh_room_connection_message(mc);
-            ws_frame_taken(p);
-
-        } else if (rc == WS_FRAME_CONTROL) {
-            ngx_mesh_room_connection_control(mc);
-
-        } else if (rc == WS_FRAME_FAILED) {
-            ngx_mesh_room_connection_fail(mc, p->close_code,
-                                          "the frame breaks the protocol");
-            break;
-
-        } else if (p->need != 0
-                   && ngx_mesh_room_connection_grow(mc) != NGX_OK)
-        {
-            ngx_mesh_room_connection_fail(mc, WS_CLOSE_INTERNAL,
-                                          "out of memory");
-            break;
-        }
-    }
-
-    if (ngx_mesh_room_connection_keep(mc) != NGX_OK) {
-        ngx_mesh_room_connection_fail(mc, WS_CLOSE_INTERNAL, "out of memory");
-    }
-}
-
-
-/* A message that came in pieces outgrows the buffer of its own. */
-static ngx_int_t
-ngx_mesh_room_connection_grow(ngx_mesh_room_connection_t *mc)
-{
-    u_char             *buf;
-    ws_frame_parser_t  *p;
-
-    p = &mc->parser;
-
-    buf = ngx_alloc(p->need, mc->hub->log);
-    if (buf == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (p->len != 0) {
-        ngx_memcpy(buf, p->buf, p->len);
-    }
-
-    if (mc->assembly != NULL) {
-        ngx_free(mc->assembly);
-    }
-
-    mc->assembly = buf;
-    ws_frame_buffer_set(p, buf, p->need);
-
-    return NGX_OK;
-}
-
-
-/* The worker's buffer serves others next: what is not whole moves out of it,
-   and a buffer of its own that is no longer needed goes. */
-static ngx_int_t
-ngx_mesh_room_connection_keep(ngx_mesh_room_connection_t *mc)
-{
-    u_char             *buf;
-    ws_frame_parser_t  *p;
-
-    p = &mc->parser;
-
-    if (p->len == 0) {
-
-        if (mc->assembly != NULL) {
-            ngx_free(mc->assembly);
-            mc->assembly = NULL;
-        }
-
-        ws_frame_buffer_set(p, NULL, 0);
-
-        return NGX_OK;
-    }
-
-    if (mc->assembly != NULL) {
-        return NGX_OK;
-    }
-
-    buf = ngx_alloc(p->len, mc->hub->log);
-
-    if (buf == NULL) {
-        p->len = 0;
-        ws_frame_buffer_set(p, NULL, 0);
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(buf, p->buf, p->len);
-
-    mc->assembly = buf;
-    ws_frame_buffer_set(p, buf, p->len);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_mesh_room_connection_message(ngx_mesh_room_connection_t *mc)
-{
-    if (mc->closing) {
-        return;
-    }
-
-    if (mc->parser.type != WS_FRAME_TEXT) {
-        ngx_mesh_room_connection_fail(mc, WS_CLOSE_UNSUPPORTED,
-                                      "text frames only");
-        return;
-    }
-
-    ngx_mesh_room_verb_run(mc, mc->parser.message);
-}
-
-
-static void
-ngx_mesh_room_connection_control(ngx_mesh_room_connection_t *mc)
-{
-    ws_frame_parser_t      *p;
-    ngx_mesh_room_frame_t  *frame;
-
-    p = &mc->parser;
-
-    switch (p->type) {
-
-    case WS_FRAME_CLOSE:
-        mc->closed = 1;
-
-        /* section 5.5.1: the answer has the same code */
-
-        ngx_mesh_room_connection_fail(mc, p->close_code, "");
-        ngx_mesh_room_connection_dirty(mc);
-        return;
-
-    case WS_FRAME_PING:
-        frame = ngx_mesh_room_queue_frame(mc->hub->log, WS_FRAME_PONG,
-                                          p->message);
-        if (frame != NULL) {
-            ngx_mesh_room_connection_send_frame(mc, frame);
-            ngx_mesh_room_queue_release(frame);
-        }
-
-        return;
-
-    default:
-        return;
-    }
-}
-
-
 /* Out. */
 
 void
@@ -811,17 +486,34 @@ ngx_mesh_room_connection_send_frame(ngx_mesh_room_connection_t *mc,
         return;
     }
 
-    /* one frame may be larger than the queue may be long */
+    if (ngx_mesh_room_connection_over(mc, frame->len)) {
 
-    if (mc->queue.first != NULL
-        && mc->queue.bytes + frame->len > mc->lcf->queue_size)
-    {
-        ngx_mesh_room_connection_fail(mc, WS_CLOSE_TRY_LATER,
-                                      "lag: reads too slowly");
-        return;
+        /* much may come in one turn; slow is who does not take it */
+
+        if (ngx_mesh_room_queue_flush(mc->hub, &mc->queue, mc->connection)
+            == NGX_ERROR)
+        {
+            ngx_mesh_room_connection_break(mc);
+            return;
+        }
+
+        if (ngx_mesh_room_connection_over(mc, frame->len)) {
+            ngx_mesh_room_connection_fail(mc, WS_CLOSE_TRY_LATER,
+                                          "lag: reads too slowly");
+            return;
+        }
     }
 
     ngx_mesh_room_connection_push(mc, frame);
+}
+
+
+/* One frame may be larger than the queue may be long. */
+static ngx_uint_t
+ngx_mesh_room_connection_over(ngx_mesh_room_connection_t *mc, size_t len)
+{
+    return mc->queue.first != NULL
+           && mc->queue.bytes + len > mc->lcf->queue_size;
 }
 
 
@@ -833,7 +525,7 @@ ngx_mesh_room_connection_push(ngx_mesh_room_connection_t *mc,
         mc->failed = 1;
     }
 
-    ngx_mesh_room_connection_dirty(mc);
+    ngx_mesh_room_connection_post(mc);
 }
 
 
@@ -900,12 +592,12 @@ ngx_mesh_room_connection_write_handler(ngx_event_t *wev)
 
     c = wev->data;
 
-    ngx_mesh_room_connection_dirty(c->data);
+    ngx_mesh_room_connection_post(c->data);
 }
 
 
-static void
-ngx_mesh_room_connection_dirty(ngx_mesh_room_connection_t *mc)
+void
+ngx_mesh_room_connection_post(ngx_mesh_room_connection_t *mc)
 {
     ngx_mesh_room_hub_t  *hub;
 
@@ -986,176 +678,5 @@ ngx_mesh_room_connection_flush(ngx_mesh_room_connection_t *mc)
         return;
     }
 
-    ngx_mesh_room_join_backfill(mc);
-}
-
-
-/* The clock. */
-
-static void
-ngx_mesh_room_connection_tick_handler(ngx_event_t *ev)
-{
-    ngx_uint_t            n;
-    ngx_mesh_room_hub_t  *hub = ev->data;
-
-    n = hub->count / NGX_MESH_ROOM_CONNECTION_TICKS + 1;
-
-    while (n-- && hub->count != 0) {
-
-        if (hub->turn >= hub->count) {
-            hub->turn = 0;
-        }
-
-        ngx_mesh_room_connection_look(hub->connections[hub->turn++]);
-    }
-
-    if (ngx_exiting) {
-        ngx_mesh_room_connection_leave(hub);
-    }
-
-    if (hub->count != 0 || !ngx_queue_empty(&hub->waiters)) {
-        ngx_add_timer(ev, NGX_MESH_ROOM_CONNECTION_TICK);
-
-    } else if (ngx_exiting) {
-
-        /* at the exit itself the ring is closed already */
-
-        ngx_mesh_room_presence_flush(hub);
-    }
-}
-
-
-static void
-ngx_mesh_room_connection_look(ngx_mesh_room_connection_t *mc)
-{
-    ngx_msec_t      now;
-    ucan_verdict_t  verdict;
-
-    now = ngx_current_msec;
-
-    if (mc->failed || mc->fresh) {
-        return;
-    }
-
-    if (mc->closing) {
-
-        if ((ngx_msec_int_t) (now - mc->deadline) >= 0) {
-            ngx_mesh_room_connection_break(mc);
-        }
-
-        return;
-    }
-
-    if (!mc->open) {
-
-        if (now - mc->opened >= mc->lcf->auth_timeout) {
-            ngx_mesh_room_connection_error(mc, PROBLEM_UNAUTHENTICATED,
-                                           "no token in time",
-                                           bytes_make(NULL, 0), NULL);
-            ngx_mesh_room_connection_fail(mc, WS_CLOSE_POLICY,
-                                          "authentication timeout");
-        }
-
-        return;
-    }
-
-    verdict = mc->mcf->principal->alive(mc->principal);
-
-    if (verdict != UCAN_OK) {
-        mc->mcf->principal->refuse(mc->principal, mc->connection->log,
-                                   verdict, bytes_make(NULL, 0));
-        ngx_mesh_room_connection_fail(mc, WS_CLOSE_POLICY,
-                                      ucan_verdict_slug(verdict));
-        return;
-    }
-
-    ngx_mesh_room_join_allow(mc);
-    ngx_mesh_room_join_check(mc);
-    ngx_mesh_room_connection_ping(mc);
-}
-
-
-static void
-ngx_mesh_room_connection_ping(ngx_mesh_room_connection_t *mc)
-{
-    ngx_msec_t              now;
-    ngx_mesh_room_frame_t  *frame;
-
-    now = ngx_current_msec;
-
-    if (mc->asked && mc->heard - mc->pinged < NGX_MAX_INT_T_VALUE / 2) {
-        mc->asked = 0;
-    }
-
-    if (mc->asked) {
-
-        if (now - mc->pinged >= mc->lcf->ping_interval) {
-            ngx_log_error(NGX_LOG_INFO, mc->hub->log, 0,
-                          "room: a connection does not answer pings");
-            ngx_mesh_room_connection_break(mc);
-        }
-
-        return;
-    }
-
-    if (now - mc->heard < mc->lcf->ping_interval) {
-        return;
-    }
-
-    frame = ngx_mesh_room_queue_frame(mc->hub->log, WS_FRAME_PING,
-                                      bytes_make(NULL, 0));
-    if (frame == NULL) {
-        return;
-    }
-
-    mc->asked = 1;
-    mc->pinged = now;
-
-    ngx_mesh_room_connection_send_frame(mc, frame);
-    ngx_mesh_room_queue_release(frame);
-
-#if (NGX_SSL)
-
-    /* 16 kilobytes that an idle connection has no use for */
-
-    if (mc->connection->ssl && !mc->connection->buffered) {
-        ngx_ssl_free_buffer(mc->connection);
-    }
-
-#endif
-}
-
-
-/* The worker is to quit: connections are closed over a second or two, from a
-   random one on, so that their clients do not all come back at once. */
-static void
-ngx_mesh_room_connection_leave(ngx_mesh_room_hub_t *hub)
-{
-    ngx_uint_t                   i, n;
-    ngx_mesh_room_connection_t  *mc;
-
-    ngx_mesh_room_wait_wake(hub, bytes_make(NULL, 0));
-
-    if (hub->count == 0) {
-        return;
-    }
-
-    if (hub->leaving == 0) {
-        hub->leaving = hub->count / NGX_MESH_ROOM_CONNECTION_LEAVE_TICKS + 1;
-        hub->turn = (ngx_uint_t) ngx_random() % hub->count;
-    }
-
-    n = hub->leaving;
-
-    for (i = 0; i < hub->count && n != 0; i++) {
-
-        mc = hub->connections[(hub->turn + i) % hub->count];
-
-        if (mc->fresh || mc->closing || mc->failed) {
-            continue;
-        }
-
-        ngx_mesh_room_connection_fail(mc, WS_CLOSE_RESTART, "restart");
-        n--;
-    }
+    ngx_mesh_room_backfill(mc);
 }

@@ -8,12 +8,7 @@
  * History: a message becomes one entry of its room's namespace, under the
  * next seq, with membership checked in the same transaction; when that is on
  * disk, and not before, its sender is told and one notice goes to all
- * workers.
- *
- * A direct message is an entry of the room of its two parties, and a line in
- * the inbox of each: the entries of a participant's own namespace, which have
- * a seq of their own and say where the message is.  So what a participant
- * gets on all its connections is one gapless sequence, as a room is.
+ * workers.  What is between two parties goes on in ngx_mesh_room_direct.c.
  *
  * Runs on the event loop; the requester is only borrowed, through the data of
  * the first job, which lives until the end.  A requester that has gone
@@ -25,33 +20,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "json_scan.h"
-#include "ngx_mesh_room.h"
+#include "ngx_mesh_room_direct.h"
+#include "ngx_mesh_room_history.h"
 
 
 #define NGX_MESH_ROOM_HISTORY_POOL      4096    /* bytes of a job */
 #define NGX_MESH_ROOM_HISTORY_ROOM_OPS  3       /* of a message */
-#define NGX_MESH_ROOM_HISTORY_NEW_OPS   5       /* that make a direct room */
-#define NGX_MESH_ROOM_HISTORY_SEND_OPS  3       /* of a direct message */
-#define NGX_MESH_ROOM_HISTORY_TRIES     2
-
-
-/* In the pool of the first job. */
-typedef struct {
-    ngx_http_mesh_room_main_conf_t  *mcf;
-    ngx_mesh_room_sent_pt            then;
-    ngx_mesh_store_job_t            *first;     /* its data: the requester */
-    bytes_t                          room;
-    bytes_t                          sender;
-    bytes_t                          sender_name;
-    bytes_t                          to;        /* empty: a common room */
-    bytes_t                          to_name;
-    bytes_t                          id;
-    bytes_t                          stored;
-    bytes_t                          dedupe;
-    int64_t                          ms;
-    ngx_uint_t                       tries;
-} ngx_mesh_room_history_append_t;
 
 
 typedef struct {
@@ -66,36 +40,13 @@ static ngx_int_t ngx_mesh_room_history_append_encode(
     ngx_mesh_room_history_append_t *append, ngx_mesh_room_draft_t *draft);
 static ngx_int_t ngx_mesh_room_history_room_ops(
     ngx_mesh_room_history_append_t *append);
-static ngx_int_t ngx_mesh_room_history_direct_reads(
-    ngx_mesh_room_history_append_t *append);
 static void ngx_mesh_room_history_append_done(ngx_mesh_store_job_t *job);
 static void ngx_mesh_room_history_ask_visibility(
     ngx_mesh_room_history_append_t *append);
 static void ngx_mesh_room_history_visibility_done(ngx_mesh_store_job_t *job);
-static void ngx_mesh_room_history_direct_done(ngx_mesh_store_job_t *job);
-static problem_t ngx_mesh_room_history_direct_party(
-    ngx_mesh_room_history_append_t *append);
-static ngx_int_t ngx_mesh_room_history_direct_submit(
-    ngx_mesh_room_history_append_t *append, ngx_uint_t create);
-static ngx_int_t ngx_mesh_room_history_direct_create(
-    ngx_mesh_room_history_append_t *append, ngx_mesh_store_job_t *job,
-    store_op_t *ops);
-static ngx_int_t ngx_mesh_room_history_direct_append(
-    ngx_mesh_room_history_append_t *append, ngx_mesh_store_job_t *job,
-    store_op_t *ops);
-static void ngx_mesh_room_history_direct_append_done(
-    ngx_mesh_store_job_t *job);
-static void ngx_mesh_room_history_append_entry(
-    ngx_mesh_room_history_append_t *append, store_op_t *op, bytes_t ns,
-    bytes_t value);
-static void ngx_mesh_room_history_stored(
-    ngx_mesh_room_history_append_t *append, store_result_t *result,
-    store_result_t *inboxes);
 static void ngx_mesh_room_history_publish(
     ngx_mesh_room_history_append_t *append, bytes_t topic, uint64_t seq,
     bytes_t message);
-static void ngx_mesh_room_history_refuse(
-    ngx_mesh_room_history_append_t *append, problem_t problem);
 static void ngx_mesh_room_history_finish(
     ngx_mesh_room_history_append_t *append, ngx_mesh_room_sent_t *sent);
 static void ngx_mesh_room_history_read_done(ngx_mesh_store_job_t *job);
@@ -134,7 +85,7 @@ ngx_mesh_room_history_append(ngx_http_mesh_room_main_conf_t *mcf,
 
     direct = (append->to.len != 0);
 
-    rc = direct ? ngx_mesh_room_history_direct_reads(append)
+    rc = direct ? ngx_mesh_room_direct_reads(append)
                 : ngx_mesh_room_history_room_ops(append);
 
     if (rc != NGX_OK) {
@@ -312,38 +263,6 @@ ngx_mesh_room_history_room_ops(ngx_mesh_room_history_append_t *append)
 }
 
 
-static ngx_int_t
-ngx_mesh_room_history_direct_reads(ngx_mesh_room_history_append_t *append)
-{
-    bytes_t                none = bytes_make(NULL, 0);
-    store_read_t          *reads;
-    ngx_mesh_store_job_t  *job;
-
-    job = append->first;
-
-    reads = ngx_mesh_store_job_reads(job, 2);
-    if (reads == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(reads, 2 * sizeof(store_read_t));
-
-    reads[0].kind = STORE_GET;
-    reads[0].ns = bytes_of(RECORD_NS_IDENTITY);
-    reads[0].key = ngx_mesh_room_record_key(job->pool, "participant",
-                                            append->to, none);
-    reads[1].kind = STORE_GET;
-    reads[1].ns = bytes_of(RECORD_NS_ROOMS);
-    reads[1].key = ngx_mesh_room_record_key(job->pool, "room", append->room,
-                                            none);
-
-    job->done = ngx_mesh_room_history_direct_done;
-
-    return (reads[0].key.len == 0 || reads[1].key.len == 0) ? NGX_ERROR
-                                                             : NGX_OK;
-}
-
-
 static void
 ngx_mesh_room_history_append_done(ngx_mesh_store_job_t *job)
 {
@@ -446,285 +365,7 @@ ngx_mesh_room_history_visibility_done(ngx_mesh_store_job_t *job)
 }
 
 
-static void
-ngx_mesh_room_history_direct_done(ngx_mesh_store_job_t *job)
-{
-    ngx_int_t                        rc;
-    problem_t                        problem;
-    ngx_mesh_room_history_append_t  *append;
-
-    append = job->context;
-
-    problem = ngx_mesh_room_history_direct_party(append);
-
-    if (problem != PROBLEM_COUNT) {
-        ngx_mesh_room_history_refuse(append, problem);
-        return;
-    }
-
-    rc = ngx_mesh_room_history_direct_submit(append,
-                                     job->rows[1].rc == STORE_ABSENT);
-
-    if (rc != NGX_OK) {
-        ngx_mesh_room_history_refuse(append, rc == NGX_BUSY
-                                             ? PROBLEM_BUSY
-                                             : PROBLEM_STORE_DOWN);
-    }
-}
-
-
-/* Who the message is for, from the first job's rows. */
-static problem_t
-ngx_mesh_room_history_direct_party(ngx_mesh_room_history_append_t *append)
-{
-    u_char                *p;
-    bytes_t                value;
-    store_rc_t             rc;
-    bytes_writer_t         scratch;
-    record_participant_t   party;
-    ngx_mesh_store_job_t  *job;
-
-    job = append->first;
-    rc = (job->rc != STORE_OK) ? job->rc : job->rows[0].rc;
-
-    if (rc == STORE_ABSENT) {
-        return PROBLEM_NOT_FOUND;
-    }
-
-    if (rc != STORE_OK) {
-        return ngx_mesh_room_history_problem(rc);
-    }
-
-    if (job->rows[1].rc != STORE_OK && job->rows[1].rc != STORE_ABSENT) {
-        return ngx_mesh_room_history_problem(job->rows[1].rc);
-    }
-
-    value = job->rows[0].rows[0].value;
-
-    p = ngx_pnalloc(job->pool, value.len + 1);
-    if (p == NULL) {
-        return PROBLEM_INTERNAL;
-    }
-
-    bytes_writer_open(&scratch, p, value.len);
-
-    if (record_participant_read(&party, value, &scratch) != 0
-        || party.removed_ms != 0)
-    {
-        return PROBLEM_NOT_FOUND;
-    }
-
-    append->to_name = party.name;
-
-    return PROBLEM_COUNT;
-}
-
-
-static ngx_int_t
-ngx_mesh_room_history_direct_submit(ngx_mesh_room_history_append_t *append,
-    ngx_uint_t create)
-{
-    size_t                 count;
-    ngx_int_t              rc;
-    store_op_t            *ops;
-    ngx_mesh_store_job_t  *job;
-
-    job = ngx_mesh_store_job_create(NGX_MESH_ROOM_HISTORY_POOL,
-                                    append->mcf->log);
-    if (job == NULL) {
-        return NGX_ERROR;
-    }
-
-    append->tries++;
-    count = NGX_MESH_ROOM_HISTORY_SEND_OPS
-            + (create ? NGX_MESH_ROOM_HISTORY_NEW_OPS : 0);
-    rc = NGX_ERROR;
-
-    ops = ngx_mesh_store_job_ops(job, count);
-    if (ops == NULL) {
-        goto failed;
-    }
-
-    ngx_memzero(ops, count * sizeof(store_op_t));
-
-    if (ngx_mesh_room_history_direct_append(append, job, ops) != NGX_OK) {
-        goto failed;
-    }
-
-    ops += NGX_MESH_ROOM_HISTORY_SEND_OPS;
-
-    if (create
-        && ngx_mesh_room_history_direct_create(append, job, ops) != NGX_OK)
-    {
-        goto failed;
-    }
-
-    job->context = append;
-    job->done = ngx_mesh_room_history_direct_append_done;
-
-    rc = append->mcf->store->write(job);
-
-    if (rc == NGX_OK) {
-        return NGX_OK;
-    }
-
-failed:
-
-    ngx_mesh_store_job_destroy(append->mcf->store, job);
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_mesh_room_history_direct_create(ngx_mesh_room_history_append_t *append,
-    ngx_mesh_store_job_t *job, store_op_t *ops)
-{
-    u_char                  *p;
-    bytes_t                  none = bytes_make(NULL, 0);
-    ngx_uint_t               i;
-    bytes_writer_t           w;
-    ngx_mesh_room_member_t   member;
-    ngx_mesh_room_record_t   room;
-
-    p = ngx_pnalloc(job->pool, 3 * NGX_MESH_ROOM_RECORD_MAX);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&room, sizeof(ngx_mesh_room_record_t));
-
-    room.id = append->room;
-    room.direct = 1;
-    room.visibility = NGX_MESH_ROOM_PRIVATE;
-    room.created_by = append->sender;
-    room.created_ms = append->ms;
-
-    bytes_writer_open(&w, p, NGX_MESH_ROOM_RECORD_MAX);
-    ngx_mesh_room_record_write(&w, &room);
-
-    if (w.failed) {
-        return NGX_ERROR;
-    }
-
-    ops[0].kind = STORE_PUT;
-    ops[0].condition = STORE_IF_ABSENT;
-    ops[0].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[0].key = ngx_mesh_room_record_key(job->pool, "room", append->room,
-                                          none);
-    ops[0].value = bytes_writer_view(&w);
-
-    for (i = 0; i < 2; i++) {
-
-        member.id = (i == 0) ? append->sender : append->to;
-        member.name = (i == 0) ? append->sender_name : append->to_name;
-        member.owner = 0;
-        member.joined_ms = append->ms;
-
-        p += NGX_MESH_ROOM_RECORD_MAX;
-
-        bytes_writer_open(&w, p, NGX_MESH_ROOM_RECORD_MAX);
-        ngx_mesh_room_record_member_write(&w, &member);
-
-        if (w.failed) {
-            return NGX_ERROR;
-        }
-
-        ops[1 + i].kind = STORE_PUT;
-        ops[1 + i].ns = append->room;
-        ops[1 + i].key = ngx_mesh_room_record_key(job->pool, "member",
-                                                  member.id, none);
-        ops[1 + i].value = bytes_writer_view(&w);
-
-        ops[3 + i].kind = STORE_PUT;
-        ops[3 + i].ns = bytes_of(RECORD_NS_ROOMS);
-        ops[3 + i].key = ngx_mesh_room_record_key(job->pool, "of",
-                                                  member.id, append->room);
-    }
-
-    for (i = 0; i < NGX_MESH_ROOM_HISTORY_NEW_OPS; i++) {
-
-        if (ops[i].key.len == 0) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_mesh_room_history_direct_append(ngx_mesh_room_history_append_t *append,
-    ngx_mesh_store_job_t *job, store_op_t *ops)
-{
-    u_char   *p;
-    bytes_t   place;
-
-    p = ngx_pnalloc(job->pool, 2 * ID_LEN + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, append->room.data, ID_LEN);
-    p[ID_LEN] = '/';
-    ngx_memcpy(p + ID_LEN + 1, append->id.data, ID_LEN);
-
-    place = bytes_make(p, 2 * ID_LEN + 1);
-
-    ngx_mesh_room_history_append_entry(append, &ops[0], append->room,
-                                       append->stored);
-    ngx_mesh_room_history_append_entry(append, &ops[1], append->sender,
-                                       place);
-    ngx_mesh_room_history_append_entry(append, &ops[2], append->to, place);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_mesh_room_history_direct_append_done(ngx_mesh_store_job_t *job)
-{
-    ngx_int_t                        rc;
-    store_rc_t                       write_rc;
-    ngx_mesh_store_t                *store;
-    ngx_mesh_room_history_append_t  *append;
-
-    append = job->context;
-    store = append->mcf->store;
-    write_rc = job->write.rc;
-
-    if (write_rc == STORE_OK) {
-
-        /* append is gone after this */
-
-        ngx_mesh_room_history_stored(append, &job->write.results[0],
-                                     &job->write.results[1]);
-        ngx_mesh_store_job_destroy(store, job);
-        return;
-    }
-
-    ngx_mesh_store_job_destroy(store, job);
-
-    /* the other party made the room in between */
-
-    if (write_rc == STORE_CONDITION
-        && append->tries < NGX_MESH_ROOM_HISTORY_TRIES)
-    {
-        rc = ngx_mesh_room_history_direct_submit(append, 0);
-
-        if (rc == NGX_OK) {
-            return;
-        }
-
-        write_rc = (rc == NGX_BUSY) ? STORE_BUSY : STORE_FAILED;
-    }
-
-    ngx_mesh_room_history_refuse(append,
-                                 ngx_mesh_room_history_problem(write_rc));
-}
-
-
-static void
+void
 ngx_mesh_room_history_append_entry(ngx_mesh_room_history_append_t *append,
     store_op_t *op, bytes_t ns, bytes_t value)
 {
@@ -736,8 +377,7 @@ ngx_mesh_room_history_append_entry(ngx_mesh_room_history_append_t *append,
 }
 
 
-/* The message is on disk.  inboxes: results of both, or NULL. */
-static void
+void
 ngx_mesh_room_history_stored(ngx_mesh_room_history_append_t *append,
     store_result_t *result, store_result_t *inboxes)
 {
@@ -810,7 +450,7 @@ ngx_mesh_room_history_publish(ngx_mesh_room_history_append_t *append,
 }
 
 
-static void
+void
 ngx_mesh_room_history_refuse(ngx_mesh_room_history_append_t *append,
     problem_t problem)
 {

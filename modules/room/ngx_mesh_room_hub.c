@@ -23,7 +23,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_mesh_room_live.h"
+#include "json_scan.h"
+#include "ngx_mesh_room_check.h"
+#include "ngx_mesh_room_clock.h"
+#include "ngx_mesh_room_presence.h"
+#include "ngx_mesh_room_resync.h"
+#include "ngx_mesh_room_wait.h"
 
 
 #define NGX_MESH_ROOM_HUB_SUBSCRIPTIONS  8     /* of a room, at first */
@@ -103,6 +108,7 @@ ngx_mesh_room_hub_init(ngx_cycle_t *cycle,
 
     ngx_mesh_room_wait_init(hub);
     ngx_mesh_room_connection_init(hub);
+    ngx_mesh_room_clock_init(hub);
 
     if (ngx_mesh_room_presence_init(hub) != NGX_OK) {
         return NGX_ERROR;
@@ -256,7 +262,7 @@ ngx_mesh_room_hub_room_notice(void *data, ngx_mesh_wake_notice_t *notice)
 
     for (i = 0; i < room->count; i++) {
         room->subscriptions[i]->check = 1;
-        ngx_mesh_room_join_check(room->subscriptions[i]->connection);
+        ngx_mesh_room_check_members(room->subscriptions[i]->connection);
     }
 }
 
@@ -300,7 +306,7 @@ ngx_mesh_room_hub_member_notice(void *data, ngx_mesh_wake_notice_t *notice)
             || bytes_equal(id, bytes_make(who->data, who->len)))
         {
             sub->check = 1;
-            ngx_mesh_room_join_check(sub->connection);
+            ngx_mesh_room_check_members(sub->connection);
         }
     }
 }

@@ -20,7 +20,8 @@
 
 #include "json_write.h"
 #include "timestamp.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_input.h"
+#include "ngx_mesh_room_login.h"
 
 
 #define NGX_MESH_ROOM_LOGIN_POOL   4096    /* bytes of who it is */
@@ -268,7 +269,7 @@ ngx_mesh_room_login_done(ngx_mesh_room_connection_t *mc)
 
     ngx_mesh_room_connection_send(mc, bytes_writer_view(&w));
     ngx_mesh_room_connection_settle(mc);
-    ngx_mesh_room_connection_resume(mc);
+    ngx_mesh_room_input_resume(mc);
 }
 
 

@@ -30,7 +30,7 @@
 #include <sodium.h>
 
 #include "json_write.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_presence.h"
 
 
 #define NGX_MESH_ROOM_PRESENCE_MAGIC    0x70726573

@@ -20,7 +20,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_hub.h"
+#include "ngx_mesh_room_queue.h"
 
 
 #define NGX_MESH_ROOM_QUEUE_BUFS      64      /* frames of one write */

@@ -368,6 +368,7 @@ static ngx_int_t
 ngx_mesh_room_rest_room_done(ngx_mesh_room_rest_t *rest,
     ngx_mesh_store_job_t *job)
 {
+    ngx_mesh_room_sight_t    sight;
     ngx_mesh_room_refusal_t  refusal;
 
     if (job->rc != STORE_OK) {
@@ -383,8 +384,12 @@ ngx_mesh_room_rest_room_done(ngx_mesh_room_rest_t *rest,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_mesh_room_access_read(rest->mcf, rest->principal, &rest->record,
-                                  rest->member, rest->other, &refusal)
+    sight.room = &rest->record;
+    sight.member = rest->member;
+    sight.other = rest->other;
+
+    if (ngx_mesh_room_access_read(rest->mcf, rest->principal, &sight,
+                                  &refusal)
         != NGX_OK)
     {
         return ngx_mesh_room_rest_refuse(rest, &refusal);

@@ -24,7 +24,7 @@
 #include <ngx_http.h>
 
 #include "json_write.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_resync.h"
 
 
 #define NGX_MESH_ROOM_RESYNC_HOLE   10      /* ms that a hole may last */

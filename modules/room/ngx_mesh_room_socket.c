@@ -25,7 +25,7 @@
 #include "ngx_mesh_compat.h"
 #include "ngx_mesh_reply.h"
 #include "base64.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_connection.h"
 
 
 #define NGX_MESH_ROOM_SOCKET_KEY       16      /* bytes, 4.1 */

@@ -18,8 +18,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "json_scan.h"
 #include "json_write.h"
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_input.h"
+#include "ngx_mesh_room_join.h"
+#include "ngx_mesh_room_login.h"
+#include "ngx_mesh_room_verb.h"
 
 
 #define NGX_MESH_ROOM_VERB_FIELDS  4
@@ -552,7 +556,7 @@ ngx_mesh_room_verb_sent(void *data, ngx_mesh_room_sent_t *sent)
                                        NULL);
     }
 
-    ngx_mesh_room_connection_resume(mc);
+    ngx_mesh_room_input_resume(mc);
 }
 
 

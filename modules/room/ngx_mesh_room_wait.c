@@ -18,7 +18,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_mesh_room_live.h"
+#include "ngx_mesh_room_clock.h"
+#include "ngx_mesh_room_wait.h"
 
 
 typedef struct {
@@ -100,7 +101,7 @@ ngx_mesh_room_wait_add(ngx_http_mesh_room_main_conf_t *mcf,
 
     /* the tick tells waiters when the worker is told to quit */
 
-    ngx_mesh_room_connection_watch(mcf->hub);
+    ngx_mesh_room_clock_watch(mcf->hub);
 
     return NGX_OK;
 }

@@ -44,7 +44,7 @@
 typedef enum {
     RING_OK = 0,
     RING_EMPTY,                   /* nothing more to read */
-    RING_OVERRUN,                 /* records were lost; cursor is at the head */
+    RING_OVERRUN,                 /* records were lost; cursor is at head */
     RING_LARGE                    /* record beyond half of the ring */
 } ring_rc_t;
 

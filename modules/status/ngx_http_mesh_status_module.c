@@ -68,17 +68,17 @@ static ngx_command_t  ngx_http_mesh_status_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_mesh_status_module_ctx = {
-    NULL,                                      /* preconfiguration */
-    NULL,                                      /* postconfiguration */
+    NULL,                                    /* preconfiguration */
+    NULL,                                    /* postconfiguration */
 
-    NULL,                                      /* create main configuration */
-    NULL,                                      /* init main configuration */
+    NULL,                                    /* create main configuration */
+    NULL,                                    /* init main configuration */
 
-    NULL,                                      /* create server configuration */
-    NULL,                                      /* merge server configuration */
+    NULL,                                    /* create server configuration */
+    NULL,                                    /* merge server configuration */
 
-    ngx_http_mesh_status_create_loc_conf,      /* create location conf. */
-    ngx_http_mesh_status_merge_loc_conf        /* merge location conf. */
+    ngx_http_mesh_status_create_loc_conf,    /* create location conf. */
+    ngx_http_mesh_status_merge_loc_conf      /* merge location conf. */
 };
 
 
@@ -87,10 +87,10 @@ ngx_module_t  ngx_http_mesh_status_module = {
     &ngx_http_mesh_status_module_ctx,          /* module context */
     ngx_http_mesh_status_commands,             /* module directives */
     NGX_HTTP_MODULE,                           /* module type */
-    NULL,                                      /* init master */
-    ngx_http_mesh_status_init_module,          /* init module */
-    NULL,                                      /* init process */
-    NULL,                                      /* init thread */
+    NULL,                                    /* init master */
+    ngx_http_mesh_status_init_module,        /* init module */
+    NULL,                                    /* init process */
+    NULL,                                    /* init thread */
     NULL,                                      /* exit thread */
     NULL,                                      /* exit process */
     NULL,                                      /* exit master */

@@ -148,17 +148,17 @@ static ngx_command_t  ngx_http_mesh_storage_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_mesh_storage_module_ctx = {
-    NULL,                                      /* preconfiguration */
-    NULL,                                      /* postconfiguration */
+    NULL,                                    /* preconfiguration */
+    NULL,                                    /* postconfiguration */
 
-    ngx_http_mesh_storage_create_main_conf,    /* create main configuration */
-    ngx_http_mesh_storage_init_main_conf,      /* init main configuration */
+    ngx_http_mesh_storage_create_main_conf,  /* create main configuration */
+    ngx_http_mesh_storage_init_main_conf,    /* init main configuration */
 
-    NULL,                                      /* create server configuration */
-    NULL,                                      /* merge server configuration */
+    NULL,                                    /* create server configuration */
+    NULL,                                    /* merge server configuration */
 
-    NULL,                                      /* create location conf. */
-    NULL                                       /* merge location conf. */
+    NULL,                                    /* create location conf. */
+    NULL                                     /* merge location conf. */
 };
 
 
@@ -167,10 +167,10 @@ ngx_module_t  ngx_http_mesh_storage_module = {
     &ngx_http_mesh_storage_module_ctx,         /* module context */
     ngx_http_mesh_storage_commands,            /* module directives */
     NGX_HTTP_MODULE,                           /* module type */
-    NULL,                                      /* init master */
-    ngx_http_mesh_storage_init_module,         /* init module */
-    ngx_http_mesh_storage_init_process,        /* init process */
-    NULL,                                      /* init thread */
+    NULL,                                    /* init master */
+    ngx_http_mesh_storage_init_module,       /* init module */
+    ngx_http_mesh_storage_init_process,      /* init process */
+    NULL,                                    /* init thread */
     NULL,                                      /* exit thread */
     ngx_http_mesh_storage_exit_process,        /* exit process */
     NULL,                                      /* exit master */

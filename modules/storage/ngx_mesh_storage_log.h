@@ -47,6 +47,7 @@ ngx_uint_t ngx_mesh_storage_log_add(ngx_mesh_storage_log_t *lines, int error,
 /* From the event loop: writes what waits. */
 void ngx_mesh_storage_log_flush(ngx_mesh_storage_log_t *lines);
 
+/* The lines still there are written; no thread may add any more. */
 void ngx_mesh_storage_log_close(ngx_mesh_storage_log_t *lines);
 
 

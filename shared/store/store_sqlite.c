@@ -553,6 +553,7 @@ store_sqlite_rc(const store_sqlite_db_t *db, int rc)
 }
 
 
+/* wide: sqlite3_set_authorizer() wants it so */
 static int
 authorize_write(void *data, int action, const char *a, const char *b,
     const char *c, const char *d)
@@ -574,6 +575,7 @@ authorize_write(void *data, int action, const char *a, const char *b,
 }
 
 
+/* wide: sqlite3_set_authorizer() wants it so */
 static int
 authorize_read(void *data, int action, const char *a, const char *b,
     const char *c, const char *d)

@@ -171,6 +171,7 @@ int store_sqlite_db_open(store_t *store, store_sqlite_db_t *db,
 /* From here on the connection runs our statements only. */
 void store_sqlite_db_seal(store_sqlite_db_t *db, int query_only);
 
+/* Harmless on one that never opened. */
 void store_sqlite_db_close(store_sqlite_db_t *db);
 
 /* The n-th statement, prepared once; NULL and an error in the handle. */
@@ -204,6 +205,7 @@ store_sqlite_lock_t *store_sqlite_lock_open(const char *path);
    One caller at a time. */
 int store_sqlite_lock_take(store_sqlite_lock_t *lock, int64_t ms);
 
+/* Gives the host lock back. */
 void store_sqlite_lock_release(store_sqlite_lock_t *lock);
 
 /* Under the host lock: 1 when no other open store of this file is alive on
@@ -228,6 +230,7 @@ int store_sqlite_schema_open(store_t *store, store_sqlite_db_t *db,
 /* Takes over writer.db, which is open and sealed.  0, or an errno. */
 int store_sqlite_writer_open(store_t *store);
 
+/* The adapter's submit, take and health; see store.h. */
 store_rc_t store_sqlite_writer_submit(store_t *store,
     store_request_t *request);
 store_request_t *store_sqlite_writer_take(store_t *store);
@@ -236,6 +239,15 @@ void store_sqlite_writer_health(store_t *store, store_health_t *health);
 /* Commits what is queued, or fails it with STORE_BUSY when the lock is not
    to be had; then ends the thread. */
 void store_sqlite_writer_close(store_t *store);
+
+
+/* store_sqlite_report.c */
+
+/* Of the writer: what failed, an SQLite code, and how many requests with it.
+   Then that it works again, when it had failed. */
+void store_sqlite_report_failure(store_t *store, const char *what, int rc,
+    size_t requests);
+void store_sqlite_report_healed(store_t *store);
 
 
 /* store_sqlite_apply.c */
@@ -269,6 +281,7 @@ int store_sqlite_apply_sweep(store_sqlite_db_t *db, int64_t now_ms);
 
 /* store_sqlite_reader.c */
 
+/* 0, or an errno.  Then the adapter's read, from any thread; see store.h. */
 int store_sqlite_reader_open(store_t *store);
 store_rc_t store_sqlite_reader_read(store_t *store, const store_read_t *reads,
     store_rows_t *rows, size_t count);

@@ -169,7 +169,8 @@ store_sqlite_reader_read(store_t *store, const store_read_t *reads,
     result = store_sqlite_rc(db, rc);
 
     if (result != STORE_OK) {
-        store_sqlite_log(store, db->error, "store: a read of \"%s\" failed: %s (%d)",
+        store_sqlite_log(store, db->error,
+                         "store: a read of \"%s\" failed: %s (%d)",
                          store->path, sqlite3_errstr(rc), rc);
         store_rows_release(rows, count);
     }

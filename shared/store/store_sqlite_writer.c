@@ -59,9 +59,6 @@ static void finish_batch(store_t *store, store_sqlite_batch_t *batch,
     int committed);
 static int end_transaction(store_t *store, int rc);
 static void reopen_db(store_t *store);
-static void report_failure(store_t *store, const char *what, int rc,
-    size_t requests);
-static void report_healed(store_t *store);
 static int count_frames(void *data, sqlite3 *handle, const char *name,
     int frames);
 static void checkpoint(store_t *store);
@@ -390,7 +387,7 @@ begin_batch(store_t *store)
     rc = store_sqlite_apply_begin(&writer->db);
 
     if (rc != SQLITE_OK) {
-        report_failure(store, "BEGIN", rc, 1);
+        store_sqlite_report_failure(store, "BEGIN", rc, 1);
         rc = store_sqlite_rc(&writer->db, rc);
         store_sqlite_lock_release(store->lock);
         fail_backlog(store, (store_rc_t) rc);
@@ -443,7 +440,7 @@ apply_backlog(store_t *store, store_sqlite_batch_t *batch)
             return rc;
         }
 
-        report_failure(store, "a request", rc, 1);
+        store_sqlite_report_failure(store, "a request", rc, 1);
     }
 
     return SQLITE_OK;
@@ -522,7 +519,7 @@ fail_batch(store_t *store, store_sqlite_batch_t *batch, int rc)
 
     result = store_sqlite_rc(&store->writer.db, rc);
 
-    report_failure(store, "a commit", rc, batch->requests);
+    store_sqlite_report_failure(store, "a commit", rc, batch->requests);
 
     for (request = batch->first; request; request = request->next) {
         request->failed = 0;
@@ -570,7 +567,7 @@ finish_batch(store_t *store, store_sqlite_batch_t *batch, int committed)
     writer = &store->writer;
 
     if (committed) {
-        report_healed(store);
+        store_sqlite_report_healed(store);
     }
 
     pthread_mutex_lock(&writer->mutex);
@@ -635,67 +632,13 @@ reopen_db(store_t *store)
     rc = store_sqlite_db_open(store, db, store_sqlite_apply_sql, 0);
 
     if (rc != SQLITE_OK) {
-        report_failure(store, "opening it again", rc, 0);
+        store_sqlite_report_failure(store, "opening it again", rc, 0);
         store_sqlite_db_close(db);
         return;
     }
 
     store_sqlite_db_seal(db, 0);
     sqlite3_wal_hook(db->handle, count_frames, &store->writer);
-}
-
-
-/*
- * The first failure of a kind is logged, then at most one line every
- * STORE_SQLITE_REPORT_MS: a full disk fails thousands of commits a second.
- */
-
-static void
-report_failure(store_t *store, const char *what, int rc, size_t requests)
-{
-    int64_t                 now_us;
-    store_sqlite_writer_t  *writer;
-
-    writer = &store->writer;
-    now_us = store_sqlite_now_us();
-
-    writer->unreported += requests;
-
-    if (writer->reported == rc
-        && now_us - writer->reported_us
-           < (int64_t) STORE_SQLITE_REPORT_MS * 1000)
-    {
-        return;
-    }
-
-    store_sqlite_log(store, writer->db.error, "store: %s failed on \"%s\": %s (%d), "
-                     "%llu requests failed", what, store->path,
-                     sqlite3_errstr(rc), rc,
-                     (unsigned long long) writer->unreported);
-
-    writer->reported = rc;
-    writer->reported_us = now_us;
-    writer->unreported = 0;
-}
-
-
-static void
-report_healed(store_t *store)
-{
-    store_sqlite_writer_t  *writer;
-
-    writer = &store->writer;
-
-    if (writer->reported == SQLITE_OK) {
-        return;
-    }
-
-    store_sqlite_log(store, 0, "store: writing to \"%s\" again, %llu more "
-                     "requests failed before", store->path,
-                     (unsigned long long) writer->unreported);
-
-    writer->reported = SQLITE_OK;
-    writer->unreported = 0;
 }
 
 
@@ -764,7 +707,7 @@ checkpoint(store_t *store)
     }
 
     if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY) {
-        report_failure(store, "a checkpoint", rc, 0);
+        store_sqlite_report_failure(store, "a checkpoint", rc, 0);
     }
 }
 
@@ -839,7 +782,7 @@ sweep(store_t *store, int idle)
     }
 
     if (rc != SQLITE_OK) {
-        report_failure(store, "a sweep", rc, 0);
+        store_sqlite_report_failure(store, "a sweep", rc, 0);
 
         if (end_transaction(store, rc) != 0) {
             reopen_db(store);
@@ -881,7 +824,7 @@ optimize(store_t *store)
     store_sqlite_db_seal(&writer->db, 0);
 
     if (rc != SQLITE_OK) {
-        report_failure(store, "optimize", rc, 0);
+        store_sqlite_report_failure(store, "optimize", rc, 0);
         (void) end_transaction(store, rc);
     }
 

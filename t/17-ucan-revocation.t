@@ -161,15 +161,24 @@ is_deeply(statuses($mesh, $sessions[0]), [401],
 is_deeply(statuses($mesh, $other), [200], '... and the rest goes on');
 
 
-# None.
+# None: the ucan module does without, whoever revokes does not.
 
-my $none = create('')->start;
+my $none = Mesh::Test->new(modules => ['ucan'], data => 1, server => q{
+    ucan_audience  file:%%DATA%%/mesh.did;
+
+    location / {
+        empty_gif;
+        ucan  on;
+    }
+})->start;
 
 is_deeply(statuses($none, holder($none, 'ann')->()), [200],
           'without a zone sessions are let in');
-is(logout($none, holder($none, 'bea')->()), 503,
-   '... and a revocation is an error');
-like($none->error_log, qr/revocation refused, there is no "ucan_revoc/,
-     '... with a line that says what is missing');
+
+my $bare = create('');
+my ($rc, $text) = $bare->nginx_t(conf => $bare->{conf});
+
+isnt($rc, 0, 'a module that revokes needs one');
+like($text, qr/"mesh_identity" needs "ucan_revocation_zone/, '... at once');
 
 done_testing;

@@ -38,10 +38,69 @@ is($ada->post('/api/dms', { to => $bob->id, content => 'x',
 is($bob->post('/api/dms', { to => $ada->id, content => 'what?' })
        ->json->{roomId}, $room, 'the answer is in the same place');
 
+
+# What one says oneself.
+
+my $own = $ada->ws;
+my $mouth = $ada->ws;
+
+for my $to ($bob, $eve) {
+    $mouth->send_json({ type => 'send_direct', to => $to->id,
+                        content => 'to ' . $to->name, clientId => 'c2' });
+}
+
+is_deeply([ map { ($own->recv_json(type => 'message') || {})->{content} }
+            1, 2 ], [ 'to bob', 'to eve' ],
+          'a clientId counts for each of those written to: the sockets of '
+          . 'the sender hear both');
+
+undef $own;
+undef $mouth;
+
+
+# Sockets that come while it rains.
+
+my @wrong;
+
+for my $round (1 .. 8) {
+    my @noise;
+    my @sockets = map { $node->ws('/ws') } 1 .. 6;
+
+    for my $socket (@sockets) {
+        push @noise, $node->begin(POST => '/api/dms', token => $eve->token,
+                                  json => { to      => $bob->id,
+                                            content => 'rain' });
+        $socket->send_json({ type => 'authenticate', token => $bob->token });
+    }
+
+    $_->recv_json(type => 'auth_ok') for @sockets;
+    $_->reply for @noise;
+
+    $eve->post('/api/dms', { to => $bob->id, content => "sun $round" });
+
+    for my $socket (@sockets) {
+        my $message;
+
+        do {
+            $message = $socket->recv_json(type => 'message');
+        } while ($message && $message->{content} eq 'rain');
+
+        push @wrong, $round
+            if !$message || $message->{content} ne "sun $round";
+    }
+
+    last if @wrong;
+}
+
+is_deeply(\@wrong, [], 'every socket that was let in hears what is said then');
+
+
+# Afterwards.
+
 my $history = $ada->get("/api/rooms/$room/messages")->json->{messages};
 
-is_deeply([ map { $_->{content} } @$history ], [ 'psst', 'what?' ],
-          'both parties read it');
+is_deeply([ map { $_->{content} } @$history ],
+          [ 'psst', 'what?', 'to bob' ], 'both parties read it');
 
 is($eve->get("/api/rooms/$room/messages")->status, 404,
    'nobody else finds it');
@@ -53,10 +112,11 @@ is($node->owner->get("/api/rooms/$room/messages")->status, 404,
 
 my $dms = $ada->get('/api/dms')->json->{dms};
 
-is_deeply($dms, [ { roomId => $room,
-                    with => { id => $bob->id, name => 'bob' } } ],
+is_deeply([ sort map { $_->{with}{name} } @$dms ], [ 'bob', 'eve' ],
           'a participant lists with whom it talked');
-is_deeply($eve->get('/api/dms')->json->{dms}, [], 'another lists nothing');
+is_deeply([ grep { $_->{roomId} eq $room }
+            @{ $eve->get('/api/dms')->json->{dms} } ], [],
+          'another does not list it');
 ok(!(grep { $_->{id} eq $room } @{ $ada->get('/api/rooms')->json->{rooms} }),
    'they are not among the rooms');
 

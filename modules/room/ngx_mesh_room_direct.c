@@ -39,6 +39,8 @@ static ngx_int_t ngx_mesh_room_direct_create(
 static ngx_int_t ngx_mesh_room_direct_append(
     ngx_mesh_room_history_append_t *append, ngx_mesh_store_job_t *job,
     store_op_t *ops);
+static bytes_t ngx_mesh_room_direct_dedupe(
+    ngx_mesh_room_history_append_t *append, ngx_pool_t *pool);
 static void ngx_mesh_room_direct_append_done(
     ngx_mesh_store_job_t *job);
 
@@ -287,10 +289,12 @@ ngx_mesh_room_direct_append(ngx_mesh_room_history_append_t *append,
     ngx_mesh_store_job_t *job, store_op_t *ops)
 {
     u_char   *p;
-    bytes_t   place;
+    bytes_t   place, dedupe;
 
     p = ngx_pnalloc(job->pool, 2 * ID_LEN + 1);
-    if (p == NULL) {
+    dedupe = ngx_mesh_room_direct_dedupe(append, job->pool);
+
+    if (p == NULL || dedupe.data == NULL) {
         return NGX_ERROR;
     }
 
@@ -306,7 +310,40 @@ ngx_mesh_room_direct_append(ngx_mesh_room_history_append_t *append,
                                        place);
     ngx_mesh_room_history_append_entry(append, &ops[2], append->to, place);
 
+    ops[1].dedupe = dedupe;
+    ops[2].dedupe = dedupe;
+
     return NGX_OK;
+}
+
+
+/* An inbox holds what was said in many rooms, and a clientId is one of one
+   room: "<room>/<sender>/<clientId>", empty without a clientId; data is NULL
+   when out of memory. */
+static bytes_t
+ngx_mesh_room_direct_dedupe(ngx_mesh_room_history_append_t *append,
+    ngx_pool_t *pool)
+{
+    u_char          *p;
+    size_t           size;
+    bytes_writer_t   w;
+
+    size = append->room.len + 1 + append->dedupe.len;
+
+    p = ngx_pnalloc(pool, size);
+    if (p == NULL) {
+        return bytes_make(NULL, 0);
+    }
+
+    bytes_writer_open(&w, p, size);
+
+    if (append->dedupe.len != 0) {
+        bytes_writer_bytes(&w, append->room);
+        bytes_writer_byte(&w, '/');
+        bytes_writer_bytes(&w, append->dedupe);
+    }
+
+    return bytes_writer_view(&w);
 }
 
 

@@ -202,6 +202,7 @@ failed:
 static void
 ngx_mesh_room_login_inbox_done(ngx_mesh_store_job_t *job)
 {
+    uint64_t                         head;
     ngx_mesh_room_connection_t      *mc;
     ngx_mesh_room_subscription_t    *sub;
     ngx_http_mesh_room_main_conf_t  *mcf;
@@ -214,8 +215,14 @@ ngx_mesh_room_login_inbox_done(ngx_mesh_store_job_t *job)
         sub->job = NULL;
 
         if (job->rc == STORE_OK && job->rows[0].rc == STORE_OK) {
-            ngx_mesh_room_hub_start(sub, job->rows[0].head,
-                                    job->rows[0].head);
+
+            /* another connection may have opened the inbox meanwhile: what
+               it has got since is not waited for */
+
+            head = sub->room->ready ? sub->room->delivered
+                                    : job->rows[0].head;
+
+            ngx_mesh_room_hub_start(sub, head, head);
             ngx_mesh_room_login_done(mc);
 
         } else {

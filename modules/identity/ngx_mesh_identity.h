@@ -65,6 +65,7 @@
 #define NGX_MESH_IDENTITY_TOKEN_MAX     7168    /* bytes of a session */
 #define NGX_MESH_IDENTITY_TRIES_MAX     8       /* of one racing write */
 #define NGX_MESH_IDENTITY_ARENA_SIZE    (512 * 1024)
+#define NGX_MESH_IDENTITY_SIGNING_MAX   64      /* such jobs of a worker */
 #define NGX_MESH_IDENTITY_ROLE_MAX      48      /* bytes of a role's name */
 
 
@@ -119,6 +120,7 @@ struct ngx_mesh_identity_worker_s {
 
     ngx_uint_t                           hashing;   /* jobs that run */
     ngx_uint_t                           waiting;   /* jobs in queue */
+    ngx_uint_t                           signing;   /* jobs without Argon2id */
     ngx_queue_t                          queue;
 
     ngx_uint_t                           ready;     /* revocations loaded */
@@ -245,9 +247,6 @@ ngx_int_t ngx_mesh_identity_call_caller(ngx_mesh_identity_call_t *call,
 
 /* From a completion: runs the step that the call waits to go on with. */
 void ngx_mesh_identity_call_resume(ngx_mesh_identity_call_t *call);
-
-/* What this worker keeps. */
-ngx_mesh_identity_worker_t *ngx_mesh_identity_call_worker(void);
 
 /* May the caller do this, with one argument (arg may be NULL)?  NGX_OK, or
    NGX_DECLINED with *verdict (may be NULL). */
@@ -452,44 +451,45 @@ typedef enum {
 /* Inputs are copied into the job's pool by _create() and _set(); outputs
    live in it, and it lives as long as the request. */
 struct ngx_mesh_identity_make_s {
-    ngx_mesh_identity_kind_t   kind;
-    const signature_key_t     *mesh;          /* borrowed from the cycle */
-    char                       id[ID_LEN];
-    int64_t                    now;           /* seconds */
-    int64_t                    expires;       /* of the session, seconds */
-    bytes_t                    did;           /* self-custody; else empty */
-    bytes_t                    password;      /* wiped by the thread */
-    bytes_t                    record;        /* LOGIN: the sealed key */
-    grant_t                    grants[GRANT_COMMANDS_MAX];
-    size_t                     grant_count;
+    ngx_mesh_identity_kind_t      kind;
+    const signature_key_t        *mesh;         /* borrowed from the cycle */
+    char                          id[ID_LEN];
+    int64_t                       now;          /* seconds */
+    int64_t                       expires;      /* of the session, seconds */
+    bytes_t                       did;          /* self-custody; else empty */
+    bytes_t                       password;     /* wiped by the thread */
+    bytes_t                       record;       /* LOGIN: the sealed key */
+    grant_t                       grants[GRANT_COMMANDS_MAX];
+    size_t                        grant_count;
 
     /* of a bot */
-    bytes_t                    maker;         /* DID */
-    bytes_t                    held;          /* container: maker's own */
-    bytes_t                    given;         /* container: from the maker */
-    bytes_t                    above[NGX_MESH_IDENTITY_LINEAGE_MAX];
-    size_t                     above_count;
-    bytes_t                    rooms[NGX_MESH_IDENTITY_ROOMS_MAX];
-    size_t                     room_count;
-    ngx_uint_t                 exact;         /* commands were named */
+    bytes_t                       maker;        /* DID */
+    bytes_t                       held;         /* container: maker's own */
+    bytes_t                       given;        /* container: from the maker */
+    bytes_t                       above[NGX_MESH_IDENTITY_LINEAGE_MAX];
+    size_t                        above_count;
+    bytes_t                       rooms[NGX_MESH_IDENTITY_ROOMS_MAX];
+    size_t                        room_count;
+    ngx_uint_t                    exact;        /* commands were named */
 
     /* outputs */
-    ngx_mesh_identity_made_t   made;
-    bytes_t                    command;       /* NOT_HELD */
-    bytes_t                    made_did;
-    uint8_t                    sealed[SEAL_RECORD_LEN];
-    bytes_t                    delegation;    /* to be stored */
-    bytes_t                    custodian;     /* to be stored; may be empty */
-    bytes_t                    session;       /* envelope */
-    bytes_t                    token;         /* text: session, or proofs */
+    ngx_mesh_identity_made_t      made;
+    bytes_t                       command;      /* NOT_HELD */
+    bytes_t                       made_did;
+    uint8_t                       sealed[SEAL_RECORD_LEN];
+    bytes_t                       delegation;   /* to be stored */
+    bytes_t                       custodian;    /* the same; may be empty */
+    bytes_t                       session;      /* envelope */
+    bytes_t                       token;        /* text: session, or proofs */
 
-    ucan_memory_t              memory;
-    u_char                    *pos;
-    u_char                    *end;
-    ngx_queue_t                link;
-    ngx_mesh_job_t            *job;
-    unsigned                   hash:1;        /* runs Argon2id */
-    unsigned                   running:1;     /* a thread has it */
+    ucan_memory_t                 memory;
+    u_char                       *pos;
+    u_char                       *end;
+    ngx_queue_t                   link;
+    ngx_mesh_job_t               *job;
+    ngx_mesh_identity_worker_t   *worker;
+    unsigned                      hash:1;       /* runs Argon2id */
+    unsigned                      running:1;    /* a thread has it */
 };
 
 

@@ -277,6 +277,7 @@ ngx_int_t
 ngx_mesh_identity_account_proof(ngx_mesh_identity_call_t *call, bytes_t *did)
 {
     bytes_t         proof, mesh, holder;
+    did_key_t       key;
     ngx_int_t       rc;
     ucan_trust_t    trust;
     ucan_bundle_t   bundle;
@@ -287,6 +288,13 @@ ngx_mesh_identity_account_proof(ngx_mesh_identity_call_t *call, bytes_t *did)
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    /* no other text comes into a key, or a log */
+
+    if (did_parse(*did, &key) != 0) {
+        call->detail = "member \"did\" must be the did:key of an Ed25519 key";
+        return NGX_ERROR;
     }
 
     if (ngx_mesh_identity_input_text(call, "proof",

@@ -46,18 +46,6 @@ static ngx_int_t ngx_mesh_identity_call_caller_role(
 static void *ngx_mesh_identity_call_alloc(void *data, size_t size);
 
 
-ngx_mesh_identity_worker_t *
-ngx_mesh_identity_call_worker(void)
-{
-    ngx_http_mesh_identity_main_conf_t  *mcf;
-
-    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
-                                              ngx_http_mesh_identity_module);
-
-    return mcf->worker;
-}
-
-
 ngx_mesh_identity_call_t *
 ngx_mesh_identity_call_create(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args)
@@ -259,6 +247,7 @@ ngx_mesh_identity_call_read(ngx_mesh_identity_call_t *call,
 
     job->done = ngx_mesh_identity_call_read_done;
     job->data = call;
+    job->context = call->worker->store;
 
     call->step = step;
     call->read_count = 0;
@@ -315,7 +304,7 @@ ngx_mesh_identity_call_read_done(ngx_mesh_store_job_t *job)
     ngx_mesh_identity_call_t  *call;
 
     call = job->data;
-    store = ngx_mesh_identity_call_worker()->store;
+    store = job->context;
 
     if (call == NULL) {
         ngx_mesh_store_job_destroy(store, job);
@@ -488,6 +477,7 @@ ngx_mesh_identity_call_write(ngx_mesh_identity_call_t *call,
 
     job->done = ngx_mesh_identity_call_write_done;
     job->data = call;
+    job->context = call->worker->store;
 
     call->step = step;
     call->op_count = 0;
@@ -521,7 +511,7 @@ ngx_mesh_identity_call_write_done(ngx_mesh_store_job_t *job)
     ngx_mesh_identity_call_t  *call;
 
     call = job->data;
-    store = ngx_mesh_identity_call_worker()->store;
+    store = job->context;
 
     if (call == NULL) {
         ngx_mesh_store_job_destroy(store, job);
@@ -687,9 +677,12 @@ ngx_mesh_identity_call_allow(ngx_mesh_identity_call_t *call,
 ngx_int_t
 ngx_mesh_identity_call_forbid(ngx_mesh_identity_call_t *call, bytes_t command)
 {
+    static ngx_str_t  nobody = ngx_string("nobody");
+
     ngx_log_error(NGX_LOG_NOTICE, call->request->connection->log, 0,
-                  "identity: refused, no \"%*s\"", command.len,
-                  command.data);
+                  "identity: %V refused, no \"%*s\"",
+                  call->principal ? &call->principal->did : &nobody,
+                  command.len, command.data);
 
     return ngx_mesh_reply_verdict(call->request, UCAN_NOT_COVERED, command);
 }

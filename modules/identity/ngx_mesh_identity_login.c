@@ -564,7 +564,11 @@ ngx_mesh_identity_login_me_write(ngx_mesh_identity_call_t *call,
     ngx_mesh_identity_call_time(&j, "createdAt", p->created_ms);
     ngx_mesh_identity_account_custodian(call, &j, p->did);
 
-    if (call->principal) {
+    /* an invocation may have no end */
+
+    if (call->principal
+        && call->principal->expires < INT64_MAX / 1000)
+    {
         ngx_mesh_identity_call_time(&j, "expiresAt",
                               (int64_t) call->principal->expires * 1000);
     }

@@ -97,6 +97,7 @@ ngx_mesh_identity_make_create(ngx_mesh_identity_call_t *call,
     make->memory.alloc = ngx_mesh_identity_make_alloc;
     make->memory.data = make;
     make->job = job;
+    make->worker = call->worker;
     make->kind = kind;
     make->mesh = call->mcf->key;
     make->now = call->now_ms / 1000;
@@ -166,7 +167,10 @@ ngx_mesh_identity_make_submit(ngx_mesh_identity_call_t *call,
         ngx_queue_insert_tail(&worker->queue, &make->link);
         worker->waiting++;
 
-    } else if (ngx_mesh_identity_make_start(worker, make) != NGX_OK) {
+    } else if ((!make->hash
+                && worker->signing >= NGX_MESH_IDENTITY_SIGNING_MAX)
+               || ngx_mesh_identity_make_start(worker, make) != NGX_OK)
+    {
         return ngx_mesh_identity_call_refuse(call, PROBLEM_BUSY,
                    "too much work is waiting for a thread, try again");
     }
@@ -193,6 +197,9 @@ ngx_mesh_identity_make_start(ngx_mesh_identity_worker_t *worker,
 
     if (make->hash) {
         worker->hashing++;
+
+    } else {
+        worker->signing++;
     }
 
     return NGX_OK;
@@ -234,11 +241,14 @@ ngx_mesh_identity_make_done(ngx_mesh_job_t *job)
 
     make = job->context;
     make->running = 0;
+    worker = make->worker;
 
     if (make->hash) {
-        worker = ngx_mesh_identity_call_worker();
         worker->hashing--;
         ngx_mesh_identity_make_next(worker);
+
+    } else {
+        worker->signing--;
     }
 
     ngx_mesh_identity_make_drop(job);
@@ -273,17 +283,14 @@ ngx_mesh_identity_make_cleanup(void *data)
 {
     ngx_mesh_identity_make_t *make = data;
 
-    ngx_mesh_identity_worker_t  *worker;
-
     if (make->running) {
         make->job->data = NULL;
         return;
     }
 
     if (make->link.next) {
-        worker = ngx_mesh_identity_call_worker();
         ngx_queue_remove(&make->link);
-        worker->waiting--;
+        make->worker->waiting--;
     }
 
     if (make->password.len != 0) {

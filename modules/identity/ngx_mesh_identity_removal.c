@@ -28,7 +28,8 @@
 
 #define NGX_MESH_IDENTITY_LOAD_ROWS    1000    /* in one read */
 #define NGX_MESH_IDENTITY_LOAD_RETRY   1000    /* ms */
-#define NGX_MESH_IDENTITY_LOGOUT_SLACK 300     /* seconds, for leeways */
+#define NGX_MESH_IDENTITY_LOGOUT_SLACK 3600    /* seconds: no ucan_leeway is
+                                                  longer */
 
 
 typedef struct {
@@ -410,24 +411,23 @@ ngx_mesh_identity_removal_logout(ngx_http_request_t *r,
 static ngx_int_t
 ngx_mesh_identity_removal_logout_step(ngx_mesh_identity_call_t *call)
 {
-    cid_t      cid;
-    ngx_str_t *text;
+    const ucan_token_t  *top;
 
     if (call->principal == NULL) {
         return ngx_mesh_identity_call_refuse(call, PROBLEM_UNAUTHENTICATED,
                    "send a token as \"Authorization: Bearer <token>\"");
     }
 
-    text = &call->principal->cid;
+    /* its own end: the principal's is that of one chain, and there may be
+       others behind it */
 
-    if (cid_parse(&cid, bytes_make(text->data, text->len)) != 0) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    top = call->principal->chain->bundle->top;
 
-    call->revoked_until = call->principal->expires
-                          + NGX_MESH_IDENTITY_LOGOUT_SLACK;
+    call->revoked_until = top->has_exp
+                          ? (time_t) top->exp + NGX_MESH_IDENTITY_LOGOUT_SLACK
+                          : 0;
 
-    ngx_mesh_identity_removal_op(call, &cid, call->revoked_until);
+    ngx_mesh_identity_removal_op(call, &top->cid, call->revoked_until);
 
     return ngx_mesh_identity_call_write(call,
                                         ngx_mesh_identity_removal_logout_done);

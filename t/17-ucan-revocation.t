@@ -139,6 +139,38 @@ is(logout($mesh, $sessions[1]), 204, '... and one can be revoked after it');
 is_deeply(statuses($mesh, $sessions[1]), [401], '... everywhere');
 
 
+# A token without an end is revoked without one.
+
+my @ada = ('--key', $mesh->prefix . '/ada.key');
+my $proof = $mesh->write_file('endless.proof', run_mesh($mesh, 'delegate',
+    '--key', $mesh->data . '/mesh.key', '--to', run_mesh(
+        $mesh, 'key', 'show', $mesh->prefix . '/ada.key'),
+    '--command', '/room/read', '--expires', 'never'));
+my $endless = run_mesh($mesh, 'token', @ada, '--audience',
+                       $mesh->data . '/mesh.did', '--proof', $proof,
+                       '--invoke', '/room/read', '--expires', 'never');
+
+is($mesh->post('/api/auth/register', {
+       name => 'ada', did => run_mesh($mesh, 'key', 'show', $ada[1]),
+       proof => run_mesh($mesh, 'token', @ada, '--audience',
+                         $mesh->data . '/mesh.did') })->status, 201,
+   'somebody registers');
+
+is_deeply(statuses($mesh, $endless), [200], 'an invocation without an end');
+
+my $me = $mesh->get('/api/auth/me', token => $endless);
+
+is($me->status, 200, '... tells who it is of');
+ok(!exists $me->json->{expiresAt}, '... and names none');
+is(logout($mesh, $endless), 204, '... is revoked');
+is_deeply(statuses($mesh, $endless), [401], '... at once');
+
+$mesh->stop;
+$mesh->start;
+
+is_deeply(statuses($mesh, $endless), [401], '... and for good');
+
+
 # Full.
 
 my $full = 0;

@@ -37,18 +37,30 @@ ngx_mesh_room_backfill(ngx_mesh_room_connection_t *mc)
     ngx_queue_t                   *q;
     ngx_mesh_room_subscription_t  *sub;
 
+    if (!mc->resuming) {
+        return;
+    }
+
+    mc->resuming = 0;
+
     for (q = ngx_queue_head(&mc->subscriptions);
          q != ngx_queue_sentinel(&mc->subscriptions);
          q = ngx_queue_next(q))
     {
-        if (mc->queue.bytes > mc->lcf->queue_size / 4) {
-            return;
-        }
-
         sub = ngx_queue_data(q, ngx_mesh_room_subscription_t, queue);
 
-        if (!sub->joined || sub->live || sub->job != NULL) {
+        if (sub->live) {
             continue;
+        }
+
+        mc->resuming = 1;
+
+        if (!sub->joined || sub->job != NULL) {
+            continue;
+        }
+
+        if (mc->queue.bytes > mc->lcf->queue_size / 4) {
+            return;
         }
 
         if (ngx_mesh_room_hub_live(sub) == NGX_AGAIN

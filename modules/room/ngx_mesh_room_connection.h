@@ -17,38 +17,13 @@
 
 
 struct ngx_mesh_room_connection_s {
-    ngx_connection_t                *connection;
-    ngx_http_request_t              *request;    /* until authenticated */
-    ngx_http_cleanup_t              *cleanup;    /* of that request */
-    ngx_http_mesh_room_main_conf_t  *mcf;
-    ngx_http_mesh_room_loc_conf_t   *lcf;
-    ngx_mesh_room_hub_t             *hub;
-    ngx_pool_t                      *pool;       /* owned: who it is */
-    ngx_mesh_principal_t            *principal;
-    ngx_mesh_room_participant_t     *participant;
-    ngx_mesh_room_subscription_t    *inbox;
+    /* what a delivery touches, in two lines of the processor's cache */
 
+    ngx_connection_t                *connection;
+    ngx_mesh_room_hub_t             *hub;
+    ngx_http_mesh_room_loc_conf_t   *lcf;
     ngx_mesh_room_queue_t            queue;
     ngx_queue_t                      dirty;      /* in hub->dirty */
-    ngx_uint_t                       index;      /* in hub->connections */
-
-    ngx_queue_t                      subscriptions;
-    ngx_uint_t                       rooms;      /* of them, inbox aside */
-    ngx_queue_t                      sends;      /* under way */
-    ngx_uint_t                       send_count;
-    ngx_mesh_store_job_t            *job;        /* of authentication */
-
-    ws_frame_parser_t                parser;
-    u_char                          *assembly;   /* owned; part of a message */
-    u_char                          *held;       /* owned; bytes to be read */
-    size_t                           held_len;
-
-    ngx_msec_t                       opened;
-    ngx_msec_t                       heard;      /* last byte from it */
-    ngx_msec_t                       pinged;
-    ngx_msec_t                       deadline;   /* when closing */
-    ngx_msec_t                       rate_time;
-    ngx_uint_t                       rate_left;
 
     unsigned                         fresh:1;    /* nginx still has it */
     unsigned                         dirtied:1;  /* in hub->dirty */
@@ -58,6 +33,35 @@ struct ngx_mesh_room_connection_s {
     unsigned                         asked:1;    /* a ping is unanswered */
     unsigned                         opening:1;  /* a token is being checked */
     unsigned                         open:1;     /* authenticated */
+    unsigned                         resuming:1; /* some room is not live */
+
+    ngx_queue_t                      subscriptions;
+    ngx_uint_t                       rooms;      /* of them, inbox aside */
+    ngx_mesh_room_subscription_t    *inbox;
+
+    ngx_http_request_t              *request;    /* until authenticated */
+    ngx_http_cleanup_t              *cleanup;    /* of that request */
+    ngx_http_mesh_room_main_conf_t  *mcf;
+    ngx_pool_t                      *pool;       /* owned: who it is */
+    ngx_mesh_principal_t            *principal;
+    ngx_mesh_room_participant_t     *participant;
+
+    ngx_uint_t                       index;      /* in hub->connections */
+    ngx_queue_t                      sends;      /* under way */
+    ngx_uint_t                       send_count;
+    ngx_mesh_store_job_t            *job;        /* of authentication */
+
+    ngx_msec_t                       opened;
+    ngx_msec_t                       heard;      /* last byte from it */
+    ngx_msec_t                       pinged;
+    ngx_msec_t                       deadline;   /* when closing */
+    ngx_msec_t                       rate_time;
+    ngx_uint_t                       rate_left;
+
+    ws_frame_parser_t                parser;
+    u_char                          *assembly;   /* owned; part of a message */
+    u_char                          *held;       /* owned; bytes to be read */
+    size_t                           held_len;
 };
 
 

@@ -114,6 +114,8 @@ ngx_mesh_room_join(ngx_mesh_room_connection_t *mc, bytes_t room,
     sub->resume = resume;
     sub->since = since;
 
+    mc->resuming = 1;
+
     if (ngx_mesh_room_join_read(sub, 0) != NGX_OK) {
         ngx_mesh_room_join_failed(sub, PROBLEM_BUSY);
     }

@@ -31,6 +31,10 @@
 
 static void ngx_mesh_room_queue_entry_free(ngx_mesh_room_hub_t *hub,
     ngx_mesh_room_queue_entry_t *entry);
+static ngx_int_t ngx_mesh_room_queue_send(ngx_mesh_room_hub_t *hub,
+    ngx_mesh_room_queue_t *queue, ngx_connection_t *c);
+static ngx_int_t ngx_mesh_room_queue_send_chain(ngx_mesh_room_hub_t *hub,
+    ngx_mesh_room_queue_t *queue, ngx_connection_t *c);
 static ngx_chain_t *ngx_mesh_room_queue_chain(ngx_mesh_room_queue_t *queue,
     ngx_buf_t *bufs, ngx_chain_t *links);
 static void ngx_mesh_room_queue_advance(ngx_mesh_room_hub_t *hub,
@@ -203,9 +207,7 @@ ngx_int_t
 ngx_mesh_room_queue_flush(ngx_mesh_room_hub_t *hub,
     ngx_mesh_room_queue_t *queue, ngx_connection_t *c)
 {
-    ngx_buf_t     bufs[NGX_MESH_ROOM_QUEUE_BUFS];
-    ngx_chain_t   links[NGX_MESH_ROOM_QUEUE_BUFS];
-    ngx_chain_t  *rest;
+    ngx_int_t  rc;
 
     while (queue->first != NULL || c->buffered) {
 
@@ -213,16 +215,18 @@ ngx_mesh_room_queue_flush(ngx_mesh_room_hub_t *hub,
             break;
         }
 
-        rest = c->send_chain(c, ngx_mesh_room_queue_chain(queue, bufs, links),
-                             0);
+        /* send() costs the kernel less than writev() of one piece */
 
-        if (rest == NGX_CHAIN_ERROR) {
+        rc = (queue->first != NULL && queue->first == queue->last
+              && !c->buffered)
+             ? ngx_mesh_room_queue_send(hub, queue, c)
+             : ngx_mesh_room_queue_send_chain(hub, queue, c);
+
+        if (rc == NGX_ERROR) {
             return NGX_ERROR;
         }
 
-        ngx_mesh_room_queue_advance(hub, queue, bufs);
-
-        if (rest != NULL || c->buffered) {
+        if (rc == NGX_AGAIN) {
             break;
         }
     }
@@ -232,6 +236,62 @@ ngx_mesh_room_queue_flush(ngx_mesh_room_hub_t *hub,
     }
 
     return (queue->first == NULL && !c->buffered) ? NGX_OK : NGX_AGAIN;
+}
+
+
+/* The only frame.  NGX_OK, NGX_AGAIN, NGX_ERROR. */
+static ngx_int_t
+ngx_mesh_room_queue_send(ngx_mesh_room_hub_t *hub,
+    ngx_mesh_room_queue_t *queue, ngx_connection_t *c)
+{
+    ssize_t                 n;
+    ngx_mesh_room_frame_t  *frame;
+
+    frame = queue->first->frame;
+
+    n = c->send(c, frame->data + queue->sent, frame->len - queue->sent);
+
+    if (n == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (n == NGX_ERROR || n == 0) {
+        return NGX_ERROR;
+    }
+
+    queue->sent += n;
+    queue->bytes -= n;
+
+    if (queue->sent != frame->len) {
+        return NGX_AGAIN;
+    }
+
+    ngx_mesh_room_queue_entry_free(hub, queue->first);
+    ngx_memzero(queue, sizeof(ngx_mesh_room_queue_t));
+
+    return NGX_OK;
+}
+
+
+/* As many as one write takes. */
+static ngx_int_t
+ngx_mesh_room_queue_send_chain(ngx_mesh_room_hub_t *hub,
+    ngx_mesh_room_queue_t *queue, ngx_connection_t *c)
+{
+    ngx_buf_t     bufs[NGX_MESH_ROOM_QUEUE_BUFS];
+    ngx_chain_t   links[NGX_MESH_ROOM_QUEUE_BUFS];
+    ngx_chain_t  *rest;
+
+    rest = c->send_chain(c, ngx_mesh_room_queue_chain(queue, bufs, links),
+                         0);
+
+    if (rest == NGX_CHAIN_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_mesh_room_queue_advance(hub, queue, bufs);
+
+    return (rest != NULL || c->buffered) ? NGX_AGAIN : NGX_OK;
 }
 
 

@@ -24,7 +24,8 @@
 #include "ngx_mesh_room_login.h"
 
 
-#define NGX_MESH_ROOM_LOGIN_POOL   4096    /* bytes of who it is */
+#define NGX_MESH_ROOM_LOGIN_POOL   1024    /* bytes of who it is: small, for
+                                              little of it stays unused */
 #define NGX_MESH_ROOM_LOGIN_READ   1024    /* bytes of a job */
 #define NGX_MESH_ROOM_LOGIN_REPLY  4096    /* bytes of auth_ok */
 
@@ -237,8 +238,8 @@ ngx_mesh_room_login_inbox_done(ngx_mesh_store_job_t *job)
 static void
 ngx_mesh_room_login_done(ngx_mesh_room_connection_t *mc)
 {
-    u_char                       *p;
     uint8_t                       buf[TIMESTAMP_LEN];
+    uint8_t                       reply[NGX_MESH_ROOM_LOGIN_REPLY];
     json_write_t                  j;
     bytes_writer_t                w, time;
     ngx_mesh_room_participant_t  *participant;
@@ -248,13 +249,7 @@ ngx_mesh_room_login_done(ngx_mesh_room_connection_t *mc)
     bytes_writer_open(&time, buf, sizeof(buf));
     timestamp_write(&time, (int64_t) mc->principal->expires * 1000);
 
-    p = ngx_pnalloc(mc->pool, NGX_MESH_ROOM_LOGIN_REPLY);
-    if (p == NULL) {
-        ngx_mesh_room_login_failed(mc, PROBLEM_INTERNAL, NULL);
-        return;
-    }
-
-    bytes_writer_open(&w, p, NGX_MESH_ROOM_LOGIN_REPLY);
+    bytes_writer_open(&w, reply, sizeof(reply));
 
     json_write_open(&j, &w);
     json_write_object(&j);
@@ -269,6 +264,11 @@ ngx_mesh_room_login_done(ngx_mesh_room_connection_t *mc)
                                             participant->did.len));
     json_write_member(&j, "expiresAt", bytes_writer_view(&time));
     json_write_object_end(&j);
+
+    if (w.failed) {
+        ngx_mesh_room_login_failed(mc, PROBLEM_INTERNAL, NULL);
+        return;
+    }
 
     mc->opening = 0;
     mc->open = 1;

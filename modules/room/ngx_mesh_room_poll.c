@@ -26,7 +26,7 @@
 
 
 #define NGX_MESH_ROOM_POLL_WAIT_MAX   25      /* seconds */
-#define NGX_MESH_ROOM_POLL_ROOMS_MAX  12      /* with news, in one answer */
+#define NGX_MESH_ROOM_POLL_ROOMS_MAX  12      /* in one cursor */
 #define NGX_MESH_ROOM_POLL_ROUND_MS   250     /* between two rounds */
 #define NGX_MESH_ROOM_POLL_ALIVE_MS   1000    /* between looks at a session */
 #define NGX_MESH_ROOM_POLL_SCOPE      "poll"
@@ -42,7 +42,7 @@ typedef struct {
     bytes_t                 *messages;        /* [limit], as on the wire */
     ngx_uint_t               message_count;
     ngx_uint_t               limit;
-    ngx_uint_t               rooms;           /* with news */
+    ngx_uint_t               rooms;           /* with messages */
     bytes_t                  acknowledged;    /* payload of the cursor */
 
     ngx_msec_t               deadline;
@@ -82,6 +82,8 @@ static void ngx_mesh_room_poll_again(ngx_mesh_room_poll_t *poll);
 static ngx_int_t ngx_mesh_room_poll_answer(ngx_mesh_room_poll_t *poll);
 static ngx_int_t ngx_mesh_room_poll_next(ngx_mesh_room_poll_t *poll,
     json_write_t *j);
+static void ngx_mesh_room_poll_next_rooms(ngx_mesh_room_poll_t *poll,
+    bytes_writer_t *w, ngx_uint_t told, ngx_uint_t max);
 static void ngx_mesh_room_poll_cleanup(void *data);
 
 
@@ -489,9 +491,10 @@ ngx_mesh_room_poll_room(ngx_mesh_room_rest_t *rest,
         }
 
         poll->messages[poll->message_count++] = message;
+        place->told++;
     }
 
-    poll->rooms++;
+    poll->rooms += (place->told != 0);
     poll->more |= rows->more;
 
     return poll->message_count == poll->limit ? NGX_DECLINED : NGX_OK;
@@ -679,23 +682,16 @@ ngx_mesh_room_poll_answer(ngx_mesh_room_poll_t *poll)
 static ngx_int_t
 ngx_mesh_room_poll_next(ngx_mesh_room_poll_t *poll, json_write_t *j)
 {
-    u_char                  payload[CURSOR_PAYLOAD_MAX];
-    ngx_uint_t              i, n;
-    bytes_writer_t          w, text, scope;
-    ngx_mesh_room_place_t  *place;
+    u_char          payload[CURSOR_PAYLOAD_MAX];
+    bytes_writer_t  w, text, scope;
 
-    n = 0;
     bytes_writer_open(&w, payload, sizeof(payload));
 
-    for (i = 0; i < poll->walk.count; i++) {
-        place = &poll->walk.places[i];
+    /* rooms where nothing was said to the caller take what place is left */
 
-        if (place->seen > place->read && n < NGX_MESH_ROOM_POLL_ROOMS_MAX) {
-            bytes_writer_put(&w, place->room.data + 2, place->room.len - 2);
-            varint_write(&w, place->seen);
-            n++;
-        }
-    }
+    ngx_mesh_room_poll_next_rooms(poll, &w, 1, poll->rooms);
+    ngx_mesh_room_poll_next_rooms(poll, &w, 0,
+                               NGX_MESH_ROOM_POLL_ROOMS_MAX - poll->rooms);
 
     if (ngx_mesh_room_poll_scope(poll->rest, &scope) != NGX_OK
         || ngx_mesh_room_rest_writer(poll->rest, &text, CURSOR_TEXT_MAX)
@@ -711,6 +707,28 @@ ngx_mesh_room_poll_next(ngx_mesh_room_poll_t *poll, json_write_t *j)
     json_write_member(j, "cursor", bytes_writer_view(&text));
 
     return NGX_OK;
+}
+
+
+/* At most max rooms that were seen further than they were read, of which
+   messages are told or not. */
+
+static void
+ngx_mesh_room_poll_next_rooms(ngx_mesh_room_poll_t *poll, bytes_writer_t *w,
+    ngx_uint_t told, ngx_uint_t max)
+{
+    ngx_uint_t              i;
+    ngx_mesh_room_place_t  *place;
+
+    for (i = 0; i < poll->walk.count && max != 0; i++) {
+        place = &poll->walk.places[i];
+
+        if (place->seen > place->read && (place->told != 0) == told) {
+            bytes_writer_put(w, place->room.data + 2, place->room.len - 2);
+            varint_write(w, place->seen);
+            max--;
+        }
+    }
 }
 
 

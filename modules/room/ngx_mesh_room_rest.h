@@ -163,6 +163,7 @@ typedef struct {
     bytes_t                          room;
     uint64_t                         read;        /* as the store has it */
     uint64_t                         seen;        /* as of this request */
+    ngx_uint_t                       told;        /* messages answered */
 } ngx_mesh_room_place_t;
 
 

@@ -68,7 +68,7 @@ $nginx->wait_for(sub { !grep { $_ == $worker } $nginx->workers }, 20, 'it');
 END
 
 isnt($rc, 0, 'a worker that crashes fails the test');
-like($text, qr/exited on signal 11/, 'which says so');
+like($text, qr/exited on signal 11|SEGV/, 'which says so');
 
 ($rc, $text) = run_test(<<'END');
 $nginx->write_file('logs/sanitizer.123', "==123==ERROR: AddressSanitizer\n");

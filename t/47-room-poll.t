@@ -93,12 +93,56 @@ is($bob->post('/api/poll', { wait => -1 })->status, 400,
    'a wait is no negative number');
 
 
+# Many rooms with nothing but one's own words: more than an answer has place
+# for, and the room that somebody spoke in comes last of all.
+
+my $carol = $node->register('carol');
+my @many = map { $ada->post('/api/rooms', { name => "many $_" })->json->{id} }
+           1 .. 14;
+
+for my $id (@many) {
+    $carol->post("/api/rooms/$id/join");
+    $carol->post("/api/rooms/$id/messages", { content => 'mine' });
+}
+
+$ada->post("/api/rooms/$many[0]/messages", { content => 'yours' });
+
+$poll = $carol->post('/api/poll', { wait => 5 })->json;
+
+is_deeply([ map { $_->{content} } @{ $poll->{messages} } ], [ 'yours' ],
+          'what one said oneself hides nothing');
+
+$poll = $carol->post('/api/poll', { cursor => $poll->{cursor} })->json;
+
+is_deeply($poll->{messages}, [], 'and it was acknowledged with the rest');
+
+$carol->post("/api/rooms/$many[0]/messages", { content => 'mine' }) for 1 .. 3;
+$ada->post("/api/rooms/$many[0]/messages", { content => 'behind' });
+
+sub poll_once {
+    my (%body) = @_;
+
+    return $node->request(POST => '/api/poll', token => $carol->token,
+                          timeout => 10, json => { wait => 25, limit => 2,
+                                                   %body })->json;
+}
+
+$poll = poll_once();
+
+ok($poll->{more}, 'who waits is told at once that there is more');
+
+$poll = poll_once(cursor => $poll->{cursor});
+
+is_deeply([ map { $_->{content} } @{ $poll->{messages} } ], [ 'behind' ],
+          'and gets what lies behind the words of one\'s own');
+
+
 # The world.
 
 my $state = $ada->get('/api/state')->json;
 
-is_deeply([ map { $_->{id} } @{ $state->{rooms} } ], [ $room ],
-          'the state holds the rooms');
+is_deeply([ sort map { $_->{id} } @{ $state->{rooms} } ],
+          [ sort $room, @many ], 'the state holds the rooms');
 ok((grep { $_->{name} eq 'bob' } @{ $state->{participants} }),
    'and the participants');
 is_deeply($state->{positions}, {}, 'and positions');

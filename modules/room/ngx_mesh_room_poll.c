@@ -552,7 +552,12 @@ ngx_mesh_room_poll_walked(ngx_mesh_room_rest_t *rest)
                                       "the session has ended");
     }
 
-    if (poll->message_count != 0 || poll->late || left <= 0 || ngx_exiting) {
+    /* "more" without a message: what was looked at is acknowledged, and what
+       lies behind it must not be waited for */
+
+    if (poll->message_count != 0 || poll->more || poll->late || left <= 0
+        || ngx_exiting)
+    {
         return ngx_mesh_room_poll_answer(poll);
     }
 

@@ -75,6 +75,13 @@ for my $path ('', '/members', '/messages') {
        "a stranger finds no private room ($path)");
 }
 
+my $other = $bob->post('/api/rooms', { name => 'Cellar' });
+
+is($other->status, 201, 'nor learns of it by a name that is taken');
+is($ada->post('/api/rooms', { name => 'cellar', visibility => 'private' })
+   ->status, 201, 'names of private rooms are nobody else\'s business');
+is($ada->post('/api/rooms', { name => 'CELLAR' })->status, 409,
+   'and those of public ones are taken as before');
 is($bob->post("/api/rooms/$cellar/join")->status, 404, 'cannot join it');
 is($bob->post("/api/rooms/$cellar/messages", { content => 'x' })->status, 404,
    'nor speak in it');
@@ -99,6 +106,8 @@ is($ada->post('/api/rooms', { name => 'kitchen' })->status, 201,
 is($owner->del("/api/rooms/$cellar")->status, 404,
    'the owner of the mesh is no member of a private room: it finds none');
 is($ada->del("/api/rooms/$cellar")->status, 204, 'who made it removes it');
+is($ada->post('/api/rooms', { name => 'cellar' })->status, 409,
+   'which frees no name that it did not take');
 
 
 # Refusals say what is wrong.

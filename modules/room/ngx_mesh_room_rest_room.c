@@ -15,6 +15,9 @@
 /* Items that one store request can drop beside the room's own. */
 #define NGX_MESH_ROOM_REST_REMOVE_MAX  (STORE_OPS_MAX - 3)
 
+/* Operations that make a room; one more takes the name of a public one. */
+#define NGX_MESH_ROOM_REST_CREATE_OPS  3
+
 #define NGX_MESH_ROOM_REST_LIST_SIZE   256     /* bytes beside the records */
 
 
@@ -419,12 +422,14 @@ ngx_mesh_room_rest_room_create_ops(ngx_mesh_room_rest_t *rest,
 {
     u_char                  *p;
     bytes_t                  id, none;
+    ngx_uint_t               named;
     store_op_t              *ops;
     bytes_writer_t           w, m;
     ngx_mesh_room_member_t   member;
 
     none = bytes_make(NULL, 0);
-    ops = ngx_mesh_store_job_ops(job, 4);
+    named = room->visibility == NGX_MESH_ROOM_PUBLIC;
+    ops = ngx_mesh_store_job_ops(job, NGX_MESH_ROOM_REST_CREATE_OPS + named);
     id = ngx_mesh_room_record_copy(job->pool, room->id);
     p = ngx_pnalloc(job->pool, 2 * NGX_MESH_ROOM_RECORD_MAX);
 
@@ -453,24 +458,31 @@ ngx_mesh_room_rest_room_create_ops(ngx_mesh_room_rest_t *rest,
     ops[0].kind = STORE_PUT;
     ops[0].condition = STORE_IF_ABSENT;
     ops[0].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[0].key = ngx_mesh_room_record_key(job->pool, "name", folded, none);
-    ops[0].value = id;
+    ops[0].key = ngx_mesh_room_record_key(job->pool, "room", id, none);
+    ops[0].value = bytes_writer_view(&w);
 
     ops[1].kind = STORE_PUT;
-    ops[1].condition = STORE_IF_ABSENT;
     ops[1].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[1].key = ngx_mesh_room_record_key(job->pool, "room", id, none);
-    ops[1].value = bytes_writer_view(&w);
+    ops[1].key = ngx_mesh_room_record_key(job->pool, "of", member.id, id);
 
     ops[2].kind = STORE_PUT;
-    ops[2].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[2].key = ngx_mesh_room_record_key(job->pool, "of", member.id, id);
+    ops[2].ns = id;
+    ops[2].key = ngx_mesh_room_record_key(job->pool, "member", member.id,
+                                          none);
+    ops[2].value = bytes_writer_view(&m);
+
+    if (!named) {
+        return NGX_OK;
+    }
+
+    /* the name of a private room is not taken: whoever tried it would learn
+       that the room is there */
 
     ops[3].kind = STORE_PUT;
-    ops[3].ns = id;
-    ops[3].key = ngx_mesh_room_record_key(job->pool, "member", member.id,
-                                          none);
-    ops[3].value = bytes_writer_view(&m);
+    ops[3].condition = STORE_IF_ABSENT;
+    ops[3].ns = bytes_of(RECORD_NS_ROOMS);
+    ops[3].key = ngx_mesh_room_record_key(job->pool, "name", folded, none);
+    ops[3].value = id;
 
     return NGX_OK;
 }
@@ -484,7 +496,9 @@ ngx_mesh_room_rest_room_create_done(ngx_mesh_room_rest_t *rest,
     ngx_str_t       location, id;
     bytes_writer_t  w;
 
-    if (job->write.rc == STORE_CONDITION && job->write.failed == 0) {
+    if (job->write.rc == STORE_CONDITION
+        && job->write.failed == NGX_MESH_ROOM_REST_CREATE_OPS)
+    {
         return ngx_mesh_reply_problem(rest->r, PROBLEM_NAME_TAKEN,
                                       "a room of that name exists");
     }
@@ -493,8 +507,8 @@ ngx_mesh_room_rest_room_create_done(ngx_mesh_room_rest_t *rest,
         return ngx_mesh_room_rest_store_problem(rest, job->write.rc);
     }
 
-    json = job->write.ops[1].value;
-    id = ngx_mesh_room_rest_str(job->write.ops[3].ns);
+    json = job->write.ops[0].value;
+    id = ngx_mesh_room_rest_str(job->write.ops[2].ns);
 
     ngx_mesh_room_hub_tell_member(rest->mcf, &id, &rest->me->id);
 
@@ -647,12 +661,14 @@ ngx_mesh_room_rest_room_remove_ops(ngx_mesh_room_rest_t *rest,
     ngx_mesh_store_job_t *job, const store_rows_t *members)
 {
     size_t           i;
-    bytes_t          id, none, folded, key;
+    bytes_t          id, none, key;
+    ngx_uint_t       named;
     store_op_t      *ops;
     bytes_writer_t   w;
 
     none = bytes_make(NULL, 0);
-    ops = ngx_mesh_store_job_ops(job, 3 + members->count);
+    named = rest->record.visibility == NGX_MESH_ROOM_PUBLIC;
+    ops = ngx_mesh_store_job_ops(job, 2 + named + members->count);
     id = ngx_mesh_room_record_copy(job->pool, rest->room_id);
 
     if (ops == NULL || id.data == NULL
@@ -663,30 +679,34 @@ ngx_mesh_room_rest_room_remove_ops(ngx_mesh_room_rest_t *rest,
         return NGX_ERROR;
     }
 
-    folded = bytes_writer_view(&w);
-
     ops[0].kind = STORE_DELETE;
     ops[0].condition = STORE_IF_PRESENT;
     ops[0].ns = bytes_of(RECORD_NS_ROOMS);
     ops[0].key = ngx_mesh_room_record_key(job->pool, "room", id, none);
 
-    ops[1].kind = STORE_DELETE;
-    ops[1].ns = bytes_of(RECORD_NS_ROOMS);
-    ops[1].key = ngx_mesh_room_record_key(job->pool, "name", folded, none);
+    ops[1].kind = STORE_DROP;
+    ops[1].ns = id;
 
-    ops[2].kind = STORE_DROP;
-    ops[2].ns = id;
+    ops += 2;
+
+    if (named) {
+        ops->kind = STORE_DELETE;
+        ops->ns = bytes_of(RECORD_NS_ROOMS);
+        ops->key = ngx_mesh_room_record_key(job->pool, "name",
+                                            bytes_writer_view(&w), none);
+        ops++;
+    }
 
     for (i = 0; i < members->count; i++) {
         key = members->rows[i].key;
         key.data += sizeof("member/") - 1;
         key.len -= sizeof("member/") - 1;
 
-        ops[3 + i].kind = STORE_DELETE;
-        ops[3 + i].ns = bytes_of(RECORD_NS_ROOMS);
-        ops[3 + i].key = ngx_mesh_room_record_key(job->pool, "of", key, id);
+        ops[i].kind = STORE_DELETE;
+        ops[i].ns = bytes_of(RECORD_NS_ROOMS);
+        ops[i].key = ngx_mesh_room_record_key(job->pool, "of", key, id);
 
-        if (ops[3 + i].key.data == NULL) {
+        if (ops[i].key.data == NULL) {
             return NGX_ERROR;
         }
     }

@@ -158,6 +158,14 @@ for my $bad ({ name => '' }, { name => 7 }, { rooms => 'r_1' },
        400, 'refused: ' . JSON::PP->new->canonical->encode($bad));
 }
 
+# Keys of the mesh: the removal of such a bot would take away what its maker
+# gave to all the others.
+
+for my $did ($node->did, $bob->get('/api/auth/me')->json->{custodian}) {
+    is($bob->post('/api/agents/bootstrap', { name => 'bad', did => $did })
+       ->status, 400, 'a bot has no key that the mesh keeps');
+}
+
 is($bob->post('/api/agents/bootstrap',
               { name => 'bad', delegations => 'Cnonsense' })->json->{error},
    'invalid-token', 'delegations must be some');

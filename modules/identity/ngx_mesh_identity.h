@@ -397,6 +397,11 @@ ngx_int_t ngx_mesh_identity_token_session(const signature_key_t *key,
 void ngx_mesh_identity_token_custodian(signature_key_t *custodian,
     const signature_key_t *mesh, bytes_t did);
 
+/* 1 when did is that of a key which the mesh keeps itself: its own, or that of
+   the maker's custodian. */
+ngx_uint_t ngx_mesh_identity_token_ours(const signature_key_t *mesh,
+    bytes_t maker, bytes_t did);
+
 /* Envelopes of a container, added to set; an empty text adds none.  NGX_OK,
    NGX_ERROR. */
 ngx_int_t ngx_mesh_identity_token_unpack(ngx_mesh_identity_set_t *set,

@@ -383,6 +383,13 @@ ngx_mesh_identity_agent_decide(ngx_mesh_identity_call_t *call)
                                              "this DID is registered already");
     }
 
+    if (ngx_mesh_identity_token_ours(call->mcf->key, agent->maker.did,
+                                     agent->did))
+    {
+        call->detail = "member \"did\" must be of a key that the bot keeps";
+        return ngx_mesh_identity_call_bad(call);
+    }
+
     agent->maker_seq = ngx_mesh_identity_call_seq(call, 2);
     agent->held = ngx_mesh_identity_call_value(call, 3);
     agent->lineage = ngx_mesh_identity_call_value(call, 5);

@@ -175,6 +175,23 @@ ngx_mesh_identity_token_custodian(signature_key_t *custodian,
 }
 
 
+ngx_uint_t
+ngx_mesh_identity_token_ours(const signature_key_t *mesh, bytes_t maker,
+    bytes_t did)
+{
+    signature_key_t  custodian;
+
+    if (bytes_equal(did, bytes_make(mesh->did, sizeof(mesh->did)))) {
+        return 1;
+    }
+
+    ngx_mesh_identity_token_custodian(&custodian, mesh, maker);
+    signature_key_destroy(&custodian);
+
+    return bytes_equal(did, bytes_make(custodian.did, sizeof(custodian.did)));
+}
+
+
 ngx_int_t
 ngx_mesh_identity_token_unpack(ngx_mesh_identity_set_t *set, bytes_t text,
     ucan_memory_t *memory)

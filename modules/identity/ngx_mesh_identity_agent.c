@@ -383,8 +383,9 @@ ngx_mesh_identity_agent_decide(ngx_mesh_identity_call_t *call)
                                              "this DID is registered already");
     }
 
-    if (ngx_mesh_identity_token_ours(call->mcf->key, agent->maker.did,
-                                     agent->did))
+    if (agent->did.len != 0
+        && ngx_mesh_identity_token_ours(call->mcf->key, agent->maker.did,
+                                        agent->did))
     {
         call->detail = "member \"did\" must be of a key that the bot keeps";
         return ngx_mesh_identity_call_bad(call);

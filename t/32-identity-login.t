@@ -105,6 +105,29 @@ my $password = Mesh::Test::Identity::PASSWORD;
 }
 
 
+# Guesses side by side.
+
+{
+    my $node = Mesh::Test::Identity->new(workers => 1)->start;
+
+    $node->register('Bob');
+
+    my @guesses = map {
+        $node->begin(POST => '/api/auth/login',
+                     json => { name => 'bob', password => "guess $_ of all" })
+    } 1 .. 30;
+
+    my %heard;
+
+    $heard{ $_->reply->status }++ for @guesses;
+
+    is_deeply(\%heard, { 401 => 10, 429 => 20 },
+              'guesses that come all at once are not heard either');
+
+    $node->stop;
+}
+
+
 # More than may be hashed at once.
 
 {

@@ -42,6 +42,7 @@ typedef struct {
 
 static ngx_int_t ngx_mesh_identity_login_body(
     ngx_mesh_identity_call_t *call);
+static time_t ngx_mesh_identity_login_wait(ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_login_proof(
     ngx_mesh_identity_call_t *call, bytes_t did);
 static ngx_int_t ngx_mesh_identity_login_proof_read(
@@ -121,13 +122,7 @@ ngx_mesh_identity_login_body(ngx_mesh_identity_call_t *call)
     login->address = bytes_make(call->request->connection->addr_text.data,
                                 call->request->connection->addr_text.len);
 
-    wait = ngx_mesh_identity_throttle_find(call,
-               NGX_MESH_IDENTITY_THROTTLE_NAME, login->folded);
-
-    if (wait == 0) {
-        wait = ngx_mesh_identity_throttle_find(call,
-                   NGX_MESH_IDENTITY_THROTTLE_ADDRESS, login->address);
-    }
+    wait = ngx_mesh_identity_login_wait(call);
 
     if (wait != 0) {
         return ngx_mesh_identity_throttle_refuse(call, wait);
@@ -136,6 +131,28 @@ ngx_mesh_identity_login_body(ngx_mesh_identity_call_t *call)
     (void) ngx_mesh_identity_call_get(call, "name", login->folded);
 
     return ngx_mesh_identity_call_read(call, ngx_mesh_identity_login_named);
+}
+
+
+/* Seconds until the name and the address are heard again, or 0. */
+
+static time_t
+ngx_mesh_identity_login_wait(ngx_mesh_identity_call_t *call)
+{
+    time_t                      wait;
+    ngx_mesh_identity_login_t  *login;
+
+    login = call->context;
+
+    wait = ngx_mesh_identity_throttle_find(call,
+               NGX_MESH_IDENTITY_THROTTLE_NAME, login->folded);
+
+    if (wait == 0) {
+        wait = ngx_mesh_identity_throttle_find(call,
+                   NGX_MESH_IDENTITY_THROTTLE_ADDRESS, login->address);
+    }
+
+    return wait;
 }
 
 
@@ -237,9 +254,18 @@ ngx_mesh_identity_login_hash(ngx_mesh_identity_call_t *call)
 static ngx_int_t
 ngx_mesh_identity_login_hashed(ngx_mesh_identity_call_t *call)
 {
+    time_t                      wait;
     ngx_mesh_identity_login_t  *login;
 
     login = call->context;
+
+    /* those that came all at once were let in before the first one failed */
+
+    wait = ngx_mesh_identity_login_wait(call);
+
+    if (wait != 0) {
+        return ngx_mesh_identity_throttle_refuse(call, wait);
+    }
 
     switch (login->make->made) {
 

@@ -71,6 +71,16 @@ my @ears = map {
     $ws;
 } (@people) x 2;
 
+# The worker that serves the fewest.
+sub idlest {
+    my %sockets = map {
+        $_ => scalar grep { (readlink // '') =~ /^socket:/ }
+              glob "/proc/$_/fd/*"
+    } $node->workers;
+
+    return (sort { $sockets{$a} <=> $sockets{$b} } keys %sockets)[0];
+}
+
 sub heard {
     my ($ws, $last) = @_;
 
@@ -102,7 +112,7 @@ is_deeply([ map { heard($_, 2) } @ears ], [ ('1 2') x @ears ],
           'the next one brings it, in order');
 
 is(say_untold('untold'), 3, 'another one');
-$node->kill_worker;
+$node->kill_worker(idlest());
 
 my @left = grep { !$_->wait_eof(timeout => 0.2) } @ears;
 
@@ -111,6 +121,41 @@ is_deeply([ map { heard($_, 3) } @left ], [ ('3') x @left ],
           'its death brings it, without a next one');
 
 $_->abort for @ears;
+
+# the same between two, who have joined nothing
+
+my @inbox = map { $people[1]->ws } 1 .. 8;
+
+sub direct {
+    my ($on, $content) = @_;
+
+    return $on->post('/api/dms', { to => $people[1]->id,
+                                   content => $content },
+                     token => $people[0]->token)->status;
+}
+
+sub letters {
+    my ($ws, $n) = @_;
+
+    return join ' ', map {
+        ($ws->recv_json(type => 'message', timeout => 10) || {})->{content}
+        // 'none'
+    } 1 .. $n;
+}
+
+is(direct($twin, 'one'), 201, 'a direct message is stored, nobody is told');
+is(direct($node, 'two'), 201, 'the next one is');
+is_deeply([ map { letters($_, 2) } @inbox ], [ ('one two') x @inbox ],
+          'every connection gets both, in order');
+
+direct($twin, 'three');
+$node->kill_worker(idlest());
+@left = grep { !$_->wait_eof(timeout => 0.2) } @inbox;
+cmp_ok(@left, '>', 0, 'a worker dies, not everybody with it');
+is_deeply([ map { letters($_, 1) } @left ], [ ('three') x @left ],
+          'its death brings the third');
+
+$_->abort for @inbox;
 
 $node->wait_for(sub { !$node->leaving_workers }, 30, 'old workers to go');
 ok(1, 'no worker stays behind');

@@ -28,6 +28,7 @@
 #define NGX_MESH_IDENTITY_AGENT_SECRET   32    /* bytes */
 #define NGX_MESH_IDENTITY_AGENT_TYPE     64
 #define NGX_MESH_IDENTITY_AGENT_GIVEN    32768
+#define NGX_MESH_IDENTITY_AGENT_TRIES    64    /* for one invite */
 
 
 typedef struct {
@@ -36,7 +37,8 @@ typedef struct {
     bytes_t                      type;
     bytes_t                      did;         /* empty: custodial */
     bytes_t                      secret;      /* wiped with the request */
-    bytes_t                      given;       /* "delegations" */
+    bytes_t                      sent;        /* "delegations", if any */
+    bytes_t                      given;       /* those, or the maker's */
     bytes_t                      invite_key;
     bytes_t                      rooms[NGX_MESH_IDENTITY_ROOMS_MAX];
     size_t                       room_count;
@@ -60,6 +62,7 @@ static ngx_int_t ngx_mesh_identity_agent_input(
     ngx_mesh_identity_call_t *call, ngx_mesh_identity_agent_t *agent);
 static ngx_int_t ngx_mesh_identity_agent_input_lists(
     ngx_mesh_identity_call_t *call, ngx_mesh_identity_agent_t *agent);
+static ngx_int_t ngx_mesh_identity_agent_open(ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_agent_caller(
     ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_agent_stranger(
@@ -144,6 +147,21 @@ ngx_mesh_identity_agent_body(ngx_mesh_identity_call_t *call)
                                              "this is no invite code");
     }
 
+    return ngx_mesh_identity_agent_open(call);
+}
+
+
+/* Nobody asks: what the mesh allows, and the invite, are read. */
+
+static ngx_int_t
+ngx_mesh_identity_agent_open(ngx_mesh_identity_call_t *call)
+{
+    ngx_mesh_identity_agent_t  *agent;
+
+    agent = call->context;
+
+    ngx_memzero(&agent->invite, sizeof(ngx_mesh_identity_invite_t));
+
     (void) ngx_mesh_identity_call_get(call, "mesh", bytes_make(NULL, 0));
     (void) ngx_mesh_identity_call_get(call, "invite",
                agent->invite_key.len ? agent->invite_key : bytes_of("-"));
@@ -168,7 +186,7 @@ ngx_mesh_identity_agent_input(ngx_mesh_identity_call_t *call,
            == NGX_ERROR
         || ngx_mesh_identity_input_text(call, "delegations",
                                         NGX_MESH_IDENTITY_AGENT_GIVEN,
-                                        &agent->given)
+                                        &agent->sent)
            == NGX_ERROR)
     {
         return NGX_ERROR;
@@ -254,7 +272,7 @@ ngx_mesh_identity_agent_caller(ngx_mesh_identity_call_t *call)
 }
 
 
-/* Nobody asks: an invite or the owner must speak for the bot. */
+/* An invite or the owner must speak for the bot. */
 
 static ngx_int_t
 ngx_mesh_identity_agent_stranger(ngx_mesh_identity_call_t *call)
@@ -368,7 +386,9 @@ ngx_mesh_identity_agent_read(ngx_mesh_identity_call_t *call)
 static ngx_int_t
 ngx_mesh_identity_agent_decide(ngx_mesh_identity_call_t *call)
 {
+    uint64_t                    seq;
     ngx_int_t                   n;
+    ngx_uint_t                  made;
     ngx_mesh_identity_agent_t  *agent;
 
     agent = call->context;
@@ -391,9 +411,21 @@ ngx_mesh_identity_agent_decide(ngx_mesh_identity_call_t *call)
         return ngx_mesh_identity_call_bad(call);
     }
 
-    agent->maker_seq = ngx_mesh_identity_call_seq(call, 2);
+    seq = ngx_mesh_identity_call_seq(call, 2);
+
+    /* another try for the same maker: what cost a password hash is there */
+
+    made = agent->make != NULL && seq == agent->maker_seq;
+
+    agent->maker_seq = seq;
     agent->held = ngx_mesh_identity_call_value(call, 3);
     agent->lineage = ngx_mesh_identity_call_value(call, 5);
+
+    if (made) {
+        return ngx_mesh_identity_agent_write(call);
+    }
+
+    agent->given = agent->sent;
 
     if (agent->given.len == 0) {
         agent->given = agent->invite.delegations.len
@@ -777,8 +809,19 @@ ngx_mesh_identity_agent_done(ngx_mesh_identity_call_t *call)
                        "this DID is registered already");
         }
 
-        return ngx_mesh_identity_call_refuse(call, PROBLEM_CONFLICT,
-                   "the maker, or the invite, changed meanwhile, try again");
+        if (call->principal) {
+            return ngx_mesh_identity_call_refuse(call, PROBLEM_CONFLICT,
+                       "the maker changed meanwhile, try again");
+        }
+
+        /* somebody else took the invite: what was decided is decided anew */
+
+        if (++agent->tries < NGX_MESH_IDENTITY_AGENT_TRIES) {
+            return ngx_mesh_identity_agent_open(call);
+        }
+
+        return ngx_mesh_identity_call_refuse(call, PROBLEM_BUSY,
+                   "too many bots at once, try again");
     }
 
     ngx_log_error(NGX_LOG_NOTICE, call->request->connection->log, 0,

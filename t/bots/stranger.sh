@@ -65,7 +65,9 @@ while :; do
             CURSOR=; sleep 0.2; continue ;;
     esac
 
-    sed 's/{"type":"message"/\n&/g' answer.json | while IFS= read -r message; do
+    sed 's/{"type":"message"/\n&/g' answer.json \
+        | while IFS= read -r message
+    do
         id=$(printf '%s' "$message" | sed -n 's/.*"id":"\(m_[^"]*\)".*/\1/p')
         text=$(printf '%s' "$message" | field content)
         sender=$(printf '%s' "$message" | field senderId)

@@ -10,6 +10,7 @@ use warnings;
 
 use Cwd ();
 use File::Basename qw(dirname);
+use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Test::More;
 
 use lib dirname(Cwd::realpath(__FILE__)) . '/lib';
@@ -38,7 +39,7 @@ my $node = Mesh::Test->new(
     large_client_header_buffers  4 32k;
 
     server {
-        listen  127.0.0.1:%%PORT2%% ssl;
+        listen  127.0.0.1:%%PORT2%% ssl sndbuf=32k;
 
         ssl_certificate      %%PREFIX%%/tls.pem;
         ssl_certificate_key  %%PREFIX%%/tls.pem;
@@ -51,7 +52,7 @@ my $node = Mesh::Test->new(
     }
 
     server {
-        listen  127.0.0.1:%%PORT%%;
+        listen  127.0.0.1:%%PORT%% sndbuf=32k;
 
         location / {
             proxy_pass          https://127.0.0.1:%%PORT2%%;
@@ -102,6 +103,25 @@ $ws->send_json({ type => 'send_message', roomId => $room,
 my @seqs = map { $ws->recv_json(type => 'message')->{seq} } 1 .. 500;
 
 is_deeply(\@seqs, [ 5 .. 504 ], 'many at once, in order');
+
+
+# Somebody who does not read: what was begun is ended, then the connection.
+
+my $slow = $node->ws('/ws', token => $token);
+
+setsockopt $slow->handle, SOL_SOCKET, SO_RCVBUF, 32768;
+$slow->send_json({ type => 'join_room', roomId => $room });
+$slow->recv_json(type => 'room_joined');
+
+for (1 .. 500) {
+    $ws->send_json({ type => 'send_message', roomId => $room,
+                     content => 'x' x 16_000 });
+    $ws->recv_json(type => 'message');
+
+    last if $_ % 10 == 0 && $node->error_log =~ /closed with 1013/;
+}
+
+is($slow->wait_close, 1013, 'who reads too slowly is told so, over TLS too');
 is($ws->close(1000), 1000, 'and a clean end');
 
 done_testing();

@@ -31,6 +31,8 @@
 
 static void ngx_mesh_room_queue_entry_free(ngx_mesh_room_hub_t *hub,
     ngx_mesh_room_queue_entry_t *entry);
+static ngx_uint_t ngx_mesh_room_queue_single(
+    const ngx_mesh_room_queue_t *queue, const ngx_connection_t *c);
 static ngx_int_t ngx_mesh_room_queue_send(ngx_mesh_room_hub_t *hub,
     ngx_mesh_room_queue_t *queue, ngx_connection_t *c);
 static ngx_int_t ngx_mesh_room_queue_send_chain(ngx_mesh_room_hub_t *hub,
@@ -215,10 +217,7 @@ ngx_mesh_room_queue_flush(ngx_mesh_room_hub_t *hub,
             break;
         }
 
-        /* send() costs the kernel less than writev() of one piece */
-
-        rc = (queue->first != NULL && queue->first == queue->last
-              && !c->buffered)
+        rc = ngx_mesh_room_queue_single(queue, c)
              ? ngx_mesh_room_queue_send(hub, queue, c)
              : ngx_mesh_room_queue_send_chain(hub, queue, c);
 
@@ -236,6 +235,24 @@ ngx_mesh_room_queue_flush(ngx_mesh_room_hub_t *hub,
     }
 
     return (queue->first == NULL && !c->buffered) ? NGX_OK : NGX_AGAIN;
+}
+
+
+/* send() costs the kernel less than writev() of one piece.  But TLS wants what
+   it did not take again as it was, and more may be queued by then: there the
+   buffer of nginx's chain writer stands between. */
+static ngx_uint_t
+ngx_mesh_room_queue_single(const ngx_mesh_room_queue_t *queue,
+    const ngx_connection_t *c)
+{
+#if (NGX_SSL)
+    if (c->ssl) {
+        return 0;
+    }
+#endif
+
+    return queue->first != NULL && queue->first == queue->last
+           && !c->buffered;
 }
 
 

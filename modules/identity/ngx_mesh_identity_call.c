@@ -31,6 +31,9 @@ static void ngx_mesh_identity_call_body_handler(ngx_http_request_t *r,
     bytes_t body);
 static bytes_t ngx_mesh_identity_call_key(ngx_mesh_identity_call_t *call,
     const char *kind, bytes_t a);
+static ngx_int_t ngx_mesh_identity_call_submit(
+    ngx_mesh_identity_call_t *call, ngx_mesh_store_job_t *job,
+    ngx_int_t (*submit)(ngx_mesh_store_job_t *job));
 static ngx_int_t ngx_mesh_identity_call_job_copy(ngx_pool_t *pool,
     bytes_t *b);
 static void ngx_mesh_identity_call_read_done(ngx_mesh_store_job_t *job);
@@ -214,7 +217,6 @@ ngx_mesh_identity_call_read(ngx_mesh_identity_call_t *call,
     ngx_mesh_identity_step_pt step)
 {
     size_t                 i;
-    ngx_int_t              rc;
     store_read_t          *reads;
     ngx_mesh_store_job_t  *job;
 
@@ -246,13 +248,34 @@ ngx_mesh_identity_call_read(ngx_mesh_identity_call_t *call,
     }
 
     job->done = ngx_mesh_identity_call_read_done;
-    job->data = call;
-    job->context = call->worker->store;
 
     call->step = step;
     call->read_count = 0;
 
-    rc = call->worker->store->read(job);
+    return ngx_mesh_identity_call_submit(call, job,
+                                         call->worker->store->read);
+
+failed:
+
+    ngx_mesh_store_job_destroy(call->worker->store, job);
+
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/* Takes the job, also on failure; the request waits for it from now on. */
+
+static ngx_int_t
+ngx_mesh_identity_call_submit(ngx_mesh_identity_call_t *call,
+    ngx_mesh_store_job_t *job,
+    ngx_int_t (*submit)(ngx_mesh_store_job_t *job))
+{
+    ngx_int_t  rc;
+
+    job->data = call;
+    job->context = call->worker->store;
+
+    rc = submit(job);
 
     if (rc != NGX_OK) {
         ngx_mesh_store_job_destroy(call->worker->store, job);
@@ -265,12 +288,6 @@ ngx_mesh_identity_call_read(ngx_mesh_identity_call_t *call,
     }
 
     return NGX_DONE;
-
-failed:
-
-    ngx_mesh_store_job_destroy(call->worker->store, job);
-
-    return NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -443,7 +460,6 @@ ngx_mesh_identity_call_write(ngx_mesh_identity_call_t *call,
     ngx_mesh_identity_step_pt step)
 {
     size_t                 i;
-    ngx_int_t              rc;
     store_op_t            *ops;
     ngx_mesh_store_job_t  *job;
 
@@ -476,25 +492,12 @@ ngx_mesh_identity_call_write(ngx_mesh_identity_call_t *call,
     }
 
     job->done = ngx_mesh_identity_call_write_done;
-    job->data = call;
-    job->context = call->worker->store;
 
     call->step = step;
     call->op_count = 0;
 
-    rc = call->worker->store->write(job);
-
-    if (rc != NGX_OK) {
-        ngx_mesh_store_job_destroy(call->worker->store, job);
-        return ngx_mesh_identity_call_fail(call, rc == NGX_BUSY
-                                                 ? STORE_BUSY : STORE_FAILED);
-    }
-
-    if (ngx_mesh_job_attach(call->request, &job->data) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DONE;
+    return ngx_mesh_identity_call_submit(call, job,
+                                         call->worker->store->write);
 
 failed:
 

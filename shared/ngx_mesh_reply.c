@@ -23,6 +23,8 @@ static ngx_int_t ngx_mesh_reply_send(ngx_http_request_t *r,
 static ngx_int_t ngx_mesh_reply_private(ngx_http_request_t *r);
 static ngx_int_t ngx_mesh_reply_problem_body(ngx_http_request_t *r,
     problem_t problem, bytes_t detail, bytes_t command);
+static ngx_uint_t ngx_mesh_reply_has_header(ngx_http_request_t *r,
+    const char *name);
 
 
 ngx_int_t
@@ -155,8 +157,9 @@ ngx_mesh_reply_problem_body(ngx_http_request_t *r, problem_t problem,
 
     status = problem_status(problem);
 
-    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
-        || status == NGX_HTTP_TOO_MANY_REQUESTS)
+    if ((status == NGX_HTTP_SERVICE_UNAVAILABLE
+         || status == NGX_HTTP_TOO_MANY_REQUESTS)
+        && !ngx_mesh_reply_has_header(r, "Retry-After"))
     {
         if (ngx_mesh_reply_header(r, "Retry-After", &one) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -318,4 +321,33 @@ ngx_mesh_reply_header(ngx_http_request_t *r, const char *name,
     }
 
     return NGX_OK;
+}
+
+
+/* Will a header of that name be sent? */
+
+static ngx_uint_t
+ngx_mesh_reply_has_header(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash != 0 && h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }

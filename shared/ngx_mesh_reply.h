@@ -33,8 +33,8 @@ ngx_int_t ngx_mesh_reply_empty(ngx_http_request_t *r, ngx_uint_t status);
 
 /* A problem; detail is a static or pool text for people, NULL: the title says
    it all.  401 gets
-   WWW-Authenticate, 503 and 429 get Retry-After: 1, 405 wants Allow from the
-   caller. */
+   WWW-Authenticate; 503 and 429 get Retry-After: 1 unless the caller added
+   another; 405 wants Allow from the caller. */
 ngx_int_t ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
     const char *detail);
 

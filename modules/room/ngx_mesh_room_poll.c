@@ -541,6 +541,8 @@ ngx_mesh_room_poll_wanted(ngx_mesh_room_rest_t *rest,
 static ngx_int_t
 ngx_mesh_room_poll_walked(ngx_mesh_room_rest_t *rest)
 {
+    ngx_int_t              rc;
+    ngx_event_t           *rev;
     ngx_msec_int_t         left;
     ngx_mesh_room_poll_t  *poll;
 
@@ -569,7 +571,18 @@ ngx_mesh_room_poll_walked(ngx_mesh_room_rest_t *rest)
     ngx_add_timer(&poll->timer,
                   ngx_min((ngx_msec_t) left, NGX_MESH_ROOM_POLL_ALIVE_MS));
 
-    return ngx_mesh_room_rest_park(rest, &poll->parked);
+    rc = ngx_mesh_room_rest_park(rest, &poll->parked);
+
+    /* the event of a client that left before somebody watched for it is
+       past: look again */
+
+    rev = rest->r->connection->read;
+
+    if (rev->pending_eof) {
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+
+    return rc;
 }
 
 

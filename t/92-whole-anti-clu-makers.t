@@ -175,8 +175,8 @@ key mesh did=${\$node->did}
 key eve seed=$seed
 did fly_did key=fly
 import given text=$eve->{delegations}
-delegation read iss=eve aud=fly cmd=/room/read exp=4
-delegation join iss=eve aud=fly cmd=/room/join exp=4
+delegation read iss=eve aud=fly cmd=/room/read exp=3
+delegation join iss=eve aud=fly cmd=/room/join exp=3
 invocation of_eve iss=eve sub=eve cmd=/session/open
 invocation of_fly iss=fly sub=fly cmd=/session/open
 container eve form=P list=given,of_eve
@@ -194,7 +194,7 @@ $fly->send_json({ type => 'join_room', roomId => $room });
 
 is($made->status, 201, 'a maker with its own key delegates for a moment');
 ok($fly->recv_json(type => 'room_joined'), 'for that long the bot is in');
-is($fly->wait_close(timeout => 4 + AT_ONCE), 1008,
+is($fly->wait_close(timeout => 3 + AT_ONCE), 1008,
    'then it is out, though its own session would last an hour');
 like($fly->close_reason, qr/expired/, 'and learns why');
 is($node->get("/api/rooms/$room/messages", token => $token->{fly})->status,

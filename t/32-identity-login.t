@@ -75,6 +75,7 @@ my $password = Mesh::Test::Identity::PASSWORD;
     is($replies, 10, 'of one name ten guesses are heard, with the first');
     like($refused->header('Retry-After'), qr/^(?:[1-5]\d?|60)$/,
          'then it says when to come back');
+    is(() = $refused->headers('Retry-After'), 1, 'once');
     is($refused->json->{error}, 'rate-limited', 'and why');
     is($node->post('/api/auth/login', { name => 'BOB',
                                         password => $password })->status,

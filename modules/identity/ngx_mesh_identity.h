@@ -318,6 +318,15 @@ ngx_int_t ngx_mesh_identity_input_name(ngx_mesh_identity_call_t *call,
 ngx_int_t ngx_mesh_identity_input_password(ngx_mesh_identity_call_t *call,
     ngx_uint_t check, bytes_t *password);
 
+/* Wipes b, in the request's pool, when the request goes.  NGX_OK, NGX_ERROR:
+   no memory, and b is not to be filled. */
+ngx_int_t ngx_mesh_identity_input_wiped(ngx_mesh_identity_call_t *call,
+    bytes_t b);
+
+/* A fresh secret in place of a password, as text, wiped with the request. */
+ngx_int_t ngx_mesh_identity_input_secret(ngx_mesh_identity_call_t *call,
+    bytes_t *secret);
+
 
 /* Settings of the mesh (ngx_mesh_identity_setup.c) ----------------------- */
 

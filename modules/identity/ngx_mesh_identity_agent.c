@@ -19,13 +19,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <sodium.h>
-
 #include "ngx_mesh_identity.h"
-#include "base64.h"
 
 
-#define NGX_MESH_IDENTITY_AGENT_SECRET   32    /* bytes */
 #define NGX_MESH_IDENTITY_AGENT_TYPE     64
 #define NGX_MESH_IDENTITY_AGENT_GIVEN    32768
 #define NGX_MESH_IDENTITY_AGENT_TRIES    64    /* for one invite */
@@ -79,9 +75,6 @@ static ngx_int_t ngx_mesh_identity_agent_carry(
 static ngx_int_t ngx_mesh_identity_agent_make(ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_agent_grants(
     ngx_mesh_identity_agent_t *agent, ngx_mesh_identity_make_t *make);
-static ngx_int_t ngx_mesh_identity_agent_secret(
-    ngx_mesh_identity_call_t *call, bytes_t *secret);
-static void ngx_mesh_identity_agent_wipe(void *data);
 static ngx_int_t ngx_mesh_identity_agent_write(
     ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_agent_refuse(
@@ -527,7 +520,7 @@ ngx_mesh_identity_agent_make(ngx_mesh_identity_call_t *call)
     id_create(make->id, 'p', call->now_ms);
 
     if (agent->did.len == 0
-        && ngx_mesh_identity_agent_secret(call, &agent->secret) != NGX_OK)
+        && ngx_mesh_identity_input_secret(call, &agent->secret) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -600,54 +593,6 @@ ngx_mesh_identity_agent_grants(ngx_mesh_identity_agent_t *agent,
     make->grant_count = agent->command_count;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_mesh_identity_agent_secret(ngx_mesh_identity_call_t *call,
-    bytes_t *secret)
-{
-    u_char               random[NGX_MESH_IDENTITY_AGENT_SECRET];
-    bytes_writer_t       w;
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(call->request->pool, sizeof(bytes_t));
-
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_mesh_identity_call_writer(call, &w,
-        base64_encoded_max(NGX_MESH_IDENTITY_AGENT_SECRET));
-
-    if (w.failed) {
-        return NGX_ERROR;
-    }
-
-    randombytes_buf(random, sizeof(random));
-
-    if (base64_encode(BASE64_URL, bytes_make(random, sizeof(random)), &w)
-        != 0)
-    {
-        w.failed = 1;
-    }
-
-    sodium_memzero(random, sizeof(random));
-
-    *secret = bytes_writer_view(&w);
-    *(bytes_t *) cln->data = *secret;
-    cln->handler = ngx_mesh_identity_agent_wipe;
-
-    return w.failed ? NGX_ERROR : NGX_OK;
-}
-
-
-static void
-ngx_mesh_identity_agent_wipe(void *data)
-{
-    bytes_t *secret = data;
-
-    sodium_memzero((void *) secret->data, secret->len);
 }
 
 
@@ -839,7 +784,6 @@ ngx_mesh_identity_agent_reply(ngx_mesh_identity_call_t *call)
 {
     json_write_t                j;
     bytes_writer_t              w;
-    ngx_pool_cleanup_t         *cln;
     ngx_mesh_identity_make_t   *make;
     ngx_mesh_identity_agent_t  *agent;
 
@@ -851,14 +795,13 @@ ngx_mesh_identity_agent_reply(ngx_mesh_identity_call_t *call)
 
     /* the answer holds the secret: it goes when the answer is gone */
 
-    cln = ngx_pool_cleanup_add(call->request->pool, sizeof(bytes_t));
-
-    if (cln == NULL || w.failed) {
+    if (w.failed
+        || ngx_mesh_identity_input_wiped(call,
+               bytes_make(w.start, bytes_writer_left(&w)))
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    *(bytes_t *) cln->data = bytes_make(w.start, bytes_writer_left(&w));
-    cln->handler = ngx_mesh_identity_agent_wipe;
 
     json_write_open(&j, &w);
     json_write_object(&j);

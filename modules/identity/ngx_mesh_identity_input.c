@@ -18,6 +18,10 @@
 #include <sodium.h>
 
 #include "ngx_mesh_identity.h"
+#include "base64.h"
+
+
+#define NGX_MESH_IDENTITY_INPUT_SECRET  32    /* bytes */
 
 
 static void ngx_mesh_identity_input_fault(ngx_mesh_identity_call_t *call,
@@ -253,10 +257,8 @@ ngx_int_t
 ngx_mesh_identity_input_password(ngx_mesh_identity_call_t *call,
     ngx_uint_t check, bytes_t *password)
 {
-    bytes_t             *secret;
-    json_scan_t          value;
-    bytes_writer_t       w;
-    ngx_pool_cleanup_t  *cln;
+    json_scan_t     value;
+    bytes_writer_t  w;
 
     *password = bytes_make(NULL, 0);
 
@@ -272,25 +274,16 @@ ngx_mesh_identity_input_password(ngx_mesh_identity_call_t *call,
         return NGX_ERROR;
     }
 
-    cln = ngx_pool_cleanup_add(call->request->pool, sizeof(bytes_t));
-
-    if (cln == NULL) {
-        call->detail = NULL;
-        return NGX_ERROR;
-    }
-
-    secret = cln->data;
-    ngx_memzero(secret, sizeof(bytes_t));
-    cln->handler = ngx_mesh_identity_input_wipe;
-
     ngx_mesh_identity_call_writer(call, &w, value.text.len + 1);
 
-    if (w.failed) {
+    if (w.failed
+        || ngx_mesh_identity_input_wiped(call,
+               bytes_make(w.start, value.text.len + 1))
+           != NGX_OK)
+    {
         call->detail = NULL;
         return NGX_ERROR;
     }
-
-    *secret = bytes_make(w.start, value.text.len + 1);
 
     if (json_scan_string(&value, &w) != 0) {
         call->detail = NULL;
@@ -310,6 +303,58 @@ ngx_mesh_identity_input_password(ngx_mesh_identity_call_t *call,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_mesh_identity_input_wiped(ngx_mesh_identity_call_t *call, bytes_t b)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(call->request->pool, sizeof(bytes_t));
+
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    *(bytes_t *) cln->data = b;
+    cln->handler = ngx_mesh_identity_input_wipe;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_mesh_identity_input_secret(ngx_mesh_identity_call_t *call,
+    bytes_t *secret)
+{
+    u_char          random[NGX_MESH_IDENTITY_INPUT_SECRET];
+    bytes_writer_t  w;
+
+    ngx_mesh_identity_call_writer(call, &w,
+        base64_encoded_max(sizeof(random)));
+
+    if (w.failed
+        || ngx_mesh_identity_input_wiped(call,
+               bytes_make(w.start, bytes_writer_left(&w)))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    randombytes_buf(random, sizeof(random));
+
+    if (base64_encode(BASE64_URL, bytes_make(random, sizeof(random)), &w)
+        != 0)
+    {
+        w.failed = 1;
+    }
+
+    sodium_memzero(random, sizeof(random));
+
+    *secret = bytes_writer_view(&w);
+
+    return w.failed ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -163,6 +163,10 @@ my @heard = $bot->output =~ /"heard":(\d+)/g;
 
 is_deeply(\@heard, [ 2 .. @all ],
           'it heard each message once, in order, from when it came');
-unlike($bot->output, qr/"type":"error"/, 'and was never told that it erred');
+
+# a token may end between two words: the bot hears so, renews, says it again
+
+unlike($bot->output, qr/"type":"error","error":"(?!unauthenticated)/,
+       'and was never told that it erred');
 
 done_testing;

@@ -501,6 +501,7 @@ struct ngx_mesh_identity_make_s {
     u_char                       *end;
     ngx_queue_t                   link;
     ngx_mesh_job_t               *job;
+    ngx_pool_cleanup_t           *cleanup;      /* of the request */
     ngx_mesh_identity_worker_t   *worker;
     unsigned                      hash:1;       /* runs Argon2id */
     unsigned                      running:1;    /* a thread has it */
@@ -519,6 +520,9 @@ void ngx_mesh_identity_make_set(ngx_mesh_identity_make_t *make, bytes_t *to,
    when too many wait. */
 ngx_int_t ngx_mesh_identity_make_submit(ngx_mesh_identity_call_t *call,
     ngx_mesh_identity_make_t *make, ngx_mesh_identity_step_pt step);
+
+/* Ends one that is done before its request is, with all that it made. */
+void ngx_mesh_identity_make_destroy(ngx_mesh_identity_make_t *make);
 
 
 /* From the thread: what a new holder has of its own, and the text that it

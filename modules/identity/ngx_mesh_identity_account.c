@@ -626,6 +626,7 @@ ngx_mesh_identity_account_done(ngx_mesh_identity_call_t *call)
         if (++account->tries < NGX_MESH_IDENTITY_TRIES_MAX) {
             ngx_memzero(&account->invite,
                         sizeof(ngx_mesh_identity_invite_t));
+            ngx_mesh_identity_make_destroy(account->make);
             return ngx_mesh_identity_account_read(call);
         }
 

@@ -762,6 +762,7 @@ ngx_mesh_identity_agent_done(ngx_mesh_identity_call_t *call)
         /* somebody else took the invite: what was decided is decided anew */
 
         if (++agent->tries < NGX_MESH_IDENTITY_AGENT_TRIES) {
+            ngx_mesh_identity_make_destroy(agent->make);
             return ngx_mesh_identity_agent_open(call);
         }
 

@@ -97,6 +97,7 @@ ngx_mesh_identity_make_create(ngx_mesh_identity_call_t *call,
     make->memory.alloc = ngx_mesh_identity_make_alloc;
     make->memory.data = make;
     make->job = job;
+    make->cleanup = cln;
     make->worker = call->worker;
     make->kind = kind;
     make->mesh = call->mcf->key;
@@ -273,6 +274,16 @@ ngx_mesh_identity_make_drop(ngx_mesh_job_t *job)
     }
 
     ngx_mesh_identity_call_resume(call);
+}
+
+
+/* A request that tries again keeps one job, not all of them. */
+
+void
+ngx_mesh_identity_make_destroy(ngx_mesh_identity_make_t *make)
+{
+    make->cleanup->handler = NULL;
+    ngx_mesh_identity_make_cleanup(make);
 }
 
 

@@ -48,7 +48,10 @@ sub self_custody_bot {
            . $reply->json->{delegations} . "\n";
 }
 
-my $caps = '{"mesh://' . $node->did . '/room/":{"room/read":[{}]}}';
+my $rooms = 'mesh://' . $node->did . '/room/';
+my $caps = qq({"$rooms":{"room/read":[{}]}});
+my $one = qq({"$rooms$room":{"room/read":[{}]}});
+my ($seed) = split /\n/, $node->read_file('data/mesh.key');
 my $lines = "key mesh did=" . $node->did . "\nkey owner did=" . $owner->did
     . "\n" . self_custody_bot('clu', $room) . self_custody_bot('tron', $other);
 
@@ -110,6 +113,18 @@ invocation send iss=clu cmd=/room/send args=room:$room prf=clu_has
 container send form=P list=clu_has,send
 jwt old iss=clu caps=$caps
 jwt old_proofs iss=clu caps=$caps prf=clu_has
+
+key root seed=$seed
+jwt old_root iss=root aud=clu caps=$one exp=7200
+jwt old_tron iss=root aud=tron caps=$caps exp=7200
+jwt old_good iss=clu caps=$one prf=old_root
+jwt old_room iss=clu caps=$caps prf=old_root
+jwt old_send iss=clu caps={"$rooms$room":{"room/send":[{}]}} prf=old_root
+jwt old_stolen iss=clu caps=$caps prf=old_tron
+jwt old_long iss=clu caps=$one prf=old_root exp=7300
+jwt old_false iss=false_mesh aud=clu caps=$caps exp=7200
+jwt old_forged iss=clu caps=$caps prf=old_false
+header old_roots list=old_root,old_tron,old_false
 
 @{[ map { "cid ${_}_cid list=$_\n" } qw(wide_command wide_all power own_subject
       from_mesh from_owner cut_wide as_owner for_owner bad_open endless long
@@ -233,6 +248,22 @@ for my $case (@refused) {
     is(keys %reasons, 1, "$name: the log says why");
     like((keys %reasons)[0], qr/: $slug \(.*\), token "$cid"$/,
          "$name: and because of which token");
+}
+
+
+# The same by UCAN 0.10, where proofs stand in a header of their own.
+
+my %proofs = (headers => { ucans => $token->{old_roots} });
+
+is($node->get("/api/rooms/$room/messages", token => $token->{old_good},
+              %proofs)->status, 200, 'a 0.10 token reads the room');
+
+for my $name (qw(old_room old_send old_stolen old_long old_forged)) {
+    my @wrong = grep {
+        $node->request(@$_, token => $token->{$name}, %proofs)->status != 401
+    } @routes;
+
+    is(scalar @wrong, 0, "$name: every endpoint refuses it");
 }
 
 

@@ -130,4 +130,15 @@ is($ada->post("/api/rooms/$room/members",
               { participantId => $eve->id })->status, 409,
    'and nobody is added to it');
 
+
+# A session without /dm/send does not even see that somebody wrote.
+
+my $narrow = $node->bot('narrow', maker => $ada,
+                        commands => [ '/room/list', '/room/read' ]);
+
+is($eve->post('/api/dms', { to => $narrow->id, content => 'x' })->status, 201,
+   'a bot that may only read is written to');
+is_deeply($narrow->get('/api/status')->json->{rooms}, [],
+          'and its digest keeps that from it');
+
 done_testing;

@@ -41,6 +41,8 @@ static ngx_int_t ngx_mesh_room_digest_loaded(ngx_mesh_room_rest_t *rest);
 static ngx_int_t ngx_mesh_room_digest_room(ngx_mesh_room_rest_t *rest,
     ngx_mesh_room_place_t *place, const ngx_mesh_room_record_t *record,
     store_rows_t *rows);
+static bytes_t ngx_mesh_room_digest_other(ngx_mesh_room_rest_t *rest,
+    store_rows_t *rows);
 static void ngx_mesh_room_digest_count(ngx_mesh_room_rest_t *rest,
     ngx_mesh_room_digest_item_t *item, store_rows_t *rows);
 static ngx_int_t ngx_mesh_room_digest_answer(ngx_mesh_room_rest_t *rest);
@@ -113,10 +115,13 @@ ngx_mesh_room_digest_room(ngx_mesh_room_rest_t *rest,
 
     digest = rest->data;
 
-    if (!record->direct
-        && ngx_mesh_room_access_allow(rest->mcf, rest->principal,
-                                      "/room/read", record->id, &refusal)
-           != NGX_OK)
+    if (ngx_mesh_room_access_allow(rest->mcf, rest->principal,
+                                   record->direct ? "/dm/send" : "/room/read",
+                                   record->direct
+                                   ? ngx_mesh_room_digest_other(rest, rows)
+                                   : record->id,
+                                   &refusal)
+        != NGX_OK)
     {
         return NGX_OK;
     }
@@ -137,6 +142,28 @@ ngx_mesh_room_digest_room(ngx_mesh_room_rest_t *rest,
     ngx_mesh_room_digest_count(rest, item, rows);
 
     return NGX_OK;
+}
+
+
+/* Who writes to the caller in a direct room; empty when nothing new tells. */
+
+static bytes_t
+ngx_mesh_room_digest_other(ngx_mesh_room_rest_t *rest, store_rows_t *rows)
+{
+    size_t   i;
+    bytes_t  me, sender;
+
+    me = ngx_mesh_room_rest_bytes(&rest->me->id);
+
+    for (i = 0; i < rows->count; i++) {
+        sender = ngx_mesh_room_place_sender(rows->rows[i].value);
+
+        if (!bytes_equal(sender, me)) {
+            return sender;
+        }
+    }
+
+    return bytes_make(NULL, 0);
 }
 
 

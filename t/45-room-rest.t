@@ -116,6 +116,7 @@ for my $case (
     [ { name => '' }, 400, 'no name' ],
     [ { name => ' x' }, 400, 'a blank at the end' ],
     [ { name => 'x', visibility => 'secret' }, 400, 'unknown visibility' ],
+    [ { name => 'x', visibility => '' }, 400, 'no visibility at all' ],
     [ { name => 7 }, 400, 'a number for a name' ],
     [ [ 1 ], 400, 'no object' ],
 ) {

@@ -325,6 +325,7 @@ ngx_mesh_room_rest_room_draft(ngx_mesh_room_rest_t *rest,
     ngx_mesh_room_record_t *room, bytes_t *folded, ngx_int_t *rc)
 {
     u_char          *id;
+    ngx_int_t        found;
     ngx_str_t        name, topic, visibility;
     ngx_time_t      *tp;
     bytes_writer_t   w;
@@ -335,10 +336,14 @@ ngx_mesh_room_rest_room_draft(ngx_mesh_room_rest_t *rest,
         == NGX_ERROR
         || ngx_mesh_room_rest_text(rest, "topic", NGX_MESH_ROOM_TOPIC_MAX,
                                    &topic, rc)
-           == NGX_ERROR
-        || ngx_mesh_room_rest_text(rest, "visibility", 16, &visibility, rc)
            == NGX_ERROR)
     {
+        return NGX_ERROR;
+    }
+
+    found = ngx_mesh_room_rest_text(rest, "visibility", 16, &visibility, rc);
+
+    if (found == NGX_ERROR) {
         return NGX_ERROR;
     }
 
@@ -359,7 +364,7 @@ ngx_mesh_room_rest_room_draft(ngx_mesh_room_rest_t *rest,
         return NGX_ERROR;
     }
 
-    if (visibility.len != 0
+    if (found == NGX_OK
         && !bytes_equal_text(ngx_mesh_room_rest_bytes(&visibility), "public")
         && !bytes_equal_text(ngx_mesh_room_rest_bytes(&visibility),
                              "private"))

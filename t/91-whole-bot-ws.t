@@ -64,8 +64,14 @@ sub history {
     my @all;
 
     while (1) {
-        my $page = owner_asks('get', "/api/rooms/$room/messages?limit=100"
-                              . "&since=$since")->json->{messages};
+        my $path = "/api/rooms/$room/messages?limit=100&since=$since";
+
+        # a worker that dies takes the answer along
+
+        my $page = $node->wait_for(sub {
+            my $json = owner_asks('get', $path)->json;
+            return $json && $json->{messages};
+        }, 20, 'a page of history');
         return @all unless @$page;
         push @all, @$page;
         $since = $page->[-1]{seq};

@@ -23,14 +23,23 @@
 
 
 typedef enum {
-    DID_ED25519 = 0               /* issue 3 adds the others */
+    DID_ED25519 = 0,
+    DID_P256,
+    DID_SECP256K1,
+    DID_RSA,
+    DID_P384,
+    DID_P521
 } did_algorithm_t;
+
+#define DID_ALGORITHM_COUNT  6
 
 
 typedef struct {
     did_algorithm_t  algorithm;
     size_t           len;                 /* bytes of key */
-    uint8_t          key[DID_KEY_MAX];    /* public key as multicodec has it */
+    uint8_t          key[DID_KEY_MAX];    /* public key as multicodec has
+                                             it: raw, compressed point, or
+                                             PKCS#1 RSAPublicKey */
 } did_key_t;
 
 
@@ -39,6 +48,10 @@ typedef struct {
    key->len is 0.  Form only: that an Ed25519 key is a point, canonical and
    not of small order, is found by the signature check. */
 int did_parse(bytes_t text, did_key_t *key);
+
+/* Appends the text of any key that did_parse() could give.  0, or -1: no
+   room, or no such key. */
+int did_write(const did_key_t *key, bytes_writer_t *w);
 
 /* Appends the text of an Ed25519 public key of 32 bytes.  0, or -1. */
 int did_write_ed25519(const uint8_t *key, bytes_writer_t *w);

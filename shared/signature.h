@@ -32,6 +32,16 @@ typedef struct {
    and non-canonical points and S >= L. */
 int signature_verify(const did_key_t *key, bytes_t message, bytes_t sig);
 
+#define SIGNATURE_VARSIG_MAX   16    /* bytes of a varsig header */
+
+/* The one JWT "alg" of a type of key: "EdDSA", "ES256", "ES256K", "RS256",
+   "ES384", "ES512". */
+const char *signature_jwt_name(did_algorithm_t algorithm);
+
+/* Appends the one varsig 1.0 header that a key signs DAG-CBOR with (reference
+   2 and 5.1), the payload codec included.  0, or -1: no room. */
+int signature_varsig(const did_key_t *key, bytes_writer_t *w);
+
 /* 1 when the key is one that signature_verify() could accept at all: a
    canonical point of the main subgroup. */
 int signature_key_valid(const did_key_t *key);

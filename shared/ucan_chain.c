@@ -155,10 +155,12 @@ ucan_chain_allow(ucan_chain_t *chain, const ucan_request_t *request,
 
 ucan_verdict_t
 ucan_chain_require(ucan_chain_t *chain, const ucan_request_t *request,
-    int64_t now)
+    const ucan_resource_t *resource, int64_t now)
 {
     ucan_walk_t     walk;
     ucan_verdict_t  rc;
+
+    (void) resource;
 
     if (chain->kind == UCAN_CHAIN_SESSION) {
         return ucan_chain_allow(chain, request, now);

@@ -19,7 +19,7 @@
 #define _UCAN_CHAIN_H_INCLUDED_
 
 
-#include "ucan_token.h"
+#include "ucan_http.h"
 
 
 #define UCAN_CHAIN_ARGS_MAX        8
@@ -43,6 +43,13 @@ typedef struct {
 } ucan_request_t;
 
 
+typedef enum {
+    UCAN_REVOKED_NOT = 0,
+    UCAN_REVOKED_BY,              /* by somebody: ask revoked_by() */
+    UCAN_REVOKED_ALL              /* whoever issued it */
+} ucan_revoked_t;
+
+
 typedef struct {
     const bytes_t  *audiences;    /* DIDs this node answers to */
     size_t          audience_count;
@@ -55,9 +62,30 @@ typedef struct {
                                      look at tokens that are no login */
 
     /* asked for every token of a path before it counts; may be NULL */
-    int           (*revoked)(void *data, const cid_t *cid);
-    void           *data;
+    ucan_revoked_t  (*revoked)(void *data, const cid_t *cid);
+
+    /* asked after UCAN_REVOKED_BY: did that DID revoke it? */
+    int             (*revoked_by)(void *data, const cid_t *cid, bytes_t did);
+
+    /* Signatures that were checked for another bundle, by the CID that was
+       computed over the very bytes; both may be NULL.  sealed: 1 when it is
+       known as good.  seal: it is good (not told of an invocation that is
+       used once). */
+    int             (*sealed)(void *data, const cid_t *cid);
+    void            (*seal)(void *data, const cid_t *cid);
+
+    void             *data;       /* of all four */
 } ucan_trust_t;
+
+
+/* The resource of 0.x tokens at a place that is none of a mesh's: what is
+   asked for instead of mesh://<root>/<kind>/<id>. */
+typedef struct {
+    bytes_t        with;          /* a URI, never empty */
+    bytes_t        can;           /* empty: the command without its slash */
+    unsigned       prefix:1;      /* a resource covers what lies below it: a
+                                     byte prefix that ends at a "/" */
+} ucan_resource_t;
 
 
 typedef enum {
@@ -75,6 +103,15 @@ typedef struct {
     bytes_t              root;        /* anchor of the chain found */
     cid_t                cid;         /* of the top token */
     int64_t              expires;     /* seconds; least of top and path */
+    const ucan_token_t  *path[UCAN_TOKEN_DEPTH_MAX];    /* of the chain
+                                         found, root first, top left out */
+    size_t               path_count;
+
+    /* facts of the HTTP request that is asked about: set by the caller before
+       it asks, as each asks for another; NULL: none are known, and policies
+       on ".http" fail */
+    const ucan_http_t   *http;
+
     size_t               depth;       /* tokens on the path, top included */
     cid_t                failed;      /* token that broke the first rule */
     int                  has_failed;
@@ -91,9 +128,23 @@ ucan_verdict_t ucan_chain_allow(ucan_chain_t *chain,
 
 /* The requirement of a location: a session is asked as by
    ucan_chain_allow(); an invocation passes when its own command is the
-   required one or lies below it (whoever answers sees that command). */
+   required one or lies below it (whoever answers sees that command).
+   resource: what 0.x tokens are asked for; NULL: that of a mesh.  An
+   invocation whose args have "http" must be about chain->http, here and in
+   ucan_chain_open() and ucan_chain_allow(); UCAN_WRONG_REQUEST. */
 ucan_verdict_t ucan_chain_require(ucan_chain_t *chain,
-    const ucan_request_t *request, int64_t now);
+    const ucan_request_t *request, const ucan_resource_t *resource,
+    int64_t now);
+
+/* The CIDs that tokens of the bundle name as proofs and that are not in it,
+   those first that the top leads to; each once, at most max. */
+size_t ucan_chain_missing(const ucan_bundle_t *bundle, cid_t *list,
+    size_t max);
+
+/* How many tokens have a signature that was neither checked nor is known to
+   trust->sealed(): the most that a walk can cost now. */
+size_t ucan_chain_unchecked(const ucan_bundle_t *bundle,
+    const ucan_trust_t *trust);
 
 /* May the holder of a 0.x session do "ability" ("room/send") with any
    resource?  "facts" is a JSON object, checked by the caller, that caveats

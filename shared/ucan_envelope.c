@@ -150,6 +150,7 @@ ucan_envelope_decode(ucan_token_t *token, bytes_t raw, ucan_memory_t *memory)
     /* until the tag says otherwise: the kind that spoils the most */
 
     token->kind = UCAN_TOKEN_INVOCATION;
+    token->version = UCAN_TOKEN_VERSION_V1;
 
     if (raw.len > UCAN_TOKEN_BYTES_MAX) {
         return UCAN_TOO_LARGE;

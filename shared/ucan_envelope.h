@@ -15,7 +15,7 @@
 #define _UCAN_ENVELOPE_H_INCLUDED_
 
 
-#include "signature.h"
+#include "signature_signer.h"
 #include "ucan_token.h"
 
 
@@ -41,13 +41,19 @@ typedef struct {
     size_t        proof_count;
     int64_t       exp;            /* seconds; negative: null */
     int64_t       nbf;            /* seconds; negative: absent */
+    int           final;          /* tag version 1.0.0, not 1.0.0-rc.1 */
 } ucan_envelope_draft_t;
 
 
-/* Signs a draft with key (the issuer) and appends the envelope to w, tag
-   version 1.0.0-rc.1, which every verifier in use accepts.  0, or -1. */
+/* Signs a draft with key (the issuer) and appends the envelope to w; the tag
+   version 1.0.0-rc.1 is the one that every verifier in use accepts.  0, or
+   -1. */
 int ucan_envelope_encode(const ucan_envelope_draft_t *draft,
     const signature_key_t *key, bytes_writer_t *w);
+
+/* The same with a key of any type. */
+int ucan_envelope_encode_by(const ucan_envelope_draft_t *draft,
+    const signature_signer_t *signer, bytes_writer_t *w);
 
 
 #endif /* _UCAN_ENVELOPE_H_INCLUDED_ */

@@ -62,7 +62,8 @@ static const char  ucan_jwt_header[] = "{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}";
 
 
 ucan_verdict_t
-ucan_jwt_decode(ucan_token_t *token, bytes_t text, ucan_memory_t *memory)
+ucan_jwt_decode(ucan_token_t *token, bytes_t text,
+    ucan_jwt_embedded_t *embedded, ucan_memory_t *memory)
 {
     bytes_t         segments[3];
     json_scan_t     header, payload;
@@ -71,6 +72,11 @@ ucan_jwt_decode(ucan_token_t *token, bytes_t text, ucan_memory_t *memory)
     memset(token, 0, sizeof(ucan_token_t));
 
     token->kind = UCAN_TOKEN_JWT;
+    token->version = UCAN_TOKEN_VERSION_10;
+
+    if (embedded != NULL) {
+        embedded->count = 0;
+    }
 
     if (text.len > UCAN_TOKEN_BYTES_MAX) {
         return UCAN_TOO_LARGE;

@@ -5,7 +5,7 @@
 
 
 /*
- * UCAN 0.10 JWTs: bytes to token and back.  Decides nothing.
+ * UCAN 0.8, 0.9 and 0.10 JWTs: bytes to token and back.  Decides nothing.
  */
 
 
@@ -13,19 +13,33 @@
 #define _UCAN_JWT_H_INCLUDED_
 
 
-#include "signature.h"
+#include "signature_signer.h"
 #include "ucan_token.h"
 
 
-/* Decodes one compact JWT (RFC 7515, 7.1) strictly.  UCAN_OK,
-   UCAN_MALFORMED, UCAN_UNSUPPORTED, UCAN_TOO_LARGE, UCAN_NO_MEMORY. */
+/* Proofs that a 0.8 token carries in itself; views into memory. */
+typedef struct {
+    bytes_t  list[UCAN_TOKEN_PROOFS_MAX];
+    size_t   count;
+} ucan_jwt_embedded_t;
+
+
+/* Decodes one compact JWT (RFC 7515, 7.1) strictly; *embedded is what the
+   bundle has to decode next, and may be NULL for who only looks at this one.
+   UCAN_OK, UCAN_MALFORMED, UCAN_UNSUPPORTED, UCAN_TOO_LARGE,
+   UCAN_NO_MEMORY. */
 ucan_verdict_t ucan_jwt_decode(ucan_token_t *token, bytes_t text,
-    ucan_memory_t *memory);
+    ucan_jwt_embedded_t *embedded, ucan_memory_t *memory);
 
 
 typedef struct {
+    unsigned      version;        /* UCAN_TOKEN_VERSION_08, _09, _10; 0 is
+                                     0.10 */
     bytes_t       aud;
-    bytes_t       caps;           /* JSON object, already valid */
+    bytes_t       caps;           /* JSON, already valid: the object "cap",
+                                     before 0.10 the list "att" */
+    const bytes_t  *embedded;     /* 0.8: the JWTs themselves */
+    size_t          embedded_count;
     bytes_t       nonce;          /* text; empty: none */
     const cid_t  *proofs;
     size_t        proof_count;
@@ -37,6 +51,10 @@ typedef struct {
 /* Signs a draft with key and appends the JWT to w.  0, or -1: no room. */
 int ucan_jwt_encode(const ucan_jwt_draft_t *draft,
     const signature_key_t *key, bytes_writer_t *w);
+
+/* The same with a key of any type. */
+int ucan_jwt_encode_by(const ucan_jwt_draft_t *draft,
+    const signature_signer_t *signer, bytes_writer_t *w);
 
 
 #endif /* _UCAN_JWT_H_INCLUDED_ */

@@ -91,7 +91,11 @@ static const ucan_verdict_name_t  ucan_verdicts[] = {
     [UCAN_REVOKED] =
         { "token-revoked", "a token was revoked" },
     [UCAN_REPLAYED] =
-        { "token-replayed", "the invocation was used before" }
+        { "token-replayed", "the invocation was used before" },
+    [UCAN_WRONG_REQUEST] =
+        { "wrong-request", "the invocation is about another request" },
+    [UCAN_REPLAY_FULL] =
+        { "replay-full", "no room to remember the invocation" }
 };
 
 #define ucan_verdict_count                                                    \
@@ -305,7 +309,7 @@ parse_jwts(ucan_bundle_t *bundle, bytes_t token, bytes_t proofs,
         return UCAN_NO_MEMORY;
     }
 
-    rc = ucan_jwt_decode(&bundle->tokens[0], token, memory);
+    rc = ucan_jwt_decode(&bundle->tokens[0], token, NULL, memory);
     if (rc != UCAN_OK) {
         return rc;
     }
@@ -322,7 +326,7 @@ parse_jwts(ucan_bundle_t *bundle, bytes_t token, bytes_t proofs,
 
         next = &bundle->tokens[bundle->count];
 
-        rc = ucan_jwt_decode(next, item, memory);
+        rc = ucan_jwt_decode(next, item, NULL, memory);
         if (rc == UCAN_NO_MEMORY) {
             bundle->count = 0;
             return rc;

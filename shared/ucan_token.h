@@ -30,7 +30,7 @@
 
 
 typedef enum {
-    UCAN_TOKEN_JWT = 0,           /* 0.10 (0.9, 0.8 are issue 3) */
+    UCAN_TOKEN_JWT = 0,           /* 0.8, 0.9, 0.10 */
     UCAN_TOKEN_DELEGATION,        /* 1.0 */
     UCAN_TOKEN_INVOCATION         /* 1.0 */
 } ucan_token_kind_t;
@@ -65,9 +65,18 @@ typedef struct {
 } ucan_token_cap_t;
 
 
+/* What came first in time is less: a proof is never newer than what it
+   proves (reference 4.1). */
+#define UCAN_TOKEN_VERSION_08  8
+#define UCAN_TOKEN_VERSION_09  9
+#define UCAN_TOKEN_VERSION_10  10      /* 0.10 */
+#define UCAN_TOKEN_VERSION_V1  100     /* 1.0.0-rc.1 and 1.0.0 */
+
+
 typedef struct {
     ucan_token_kind_t  kind;
     ucan_token_seal_t  seal;
+    unsigned           version;      /* UCAN_TOKEN_VERSION_... */
     cid_t              cid;          /* computed over raw, never claimed */
     bytes_t            raw;          /* what the CID is over */
     bytes_t            signed_part;  /* what the signature is over */
@@ -79,10 +88,13 @@ typedef struct {
     bytes_t            nonce;
     bytes_t            policy;       /* 1.0 delegation: DAG-CBOR list */
     bytes_t            args;         /* 1.0 invocation: DAG-CBOR map */
-    bytes_t            caps;         /* 0.10: JSON object text */
-    ucan_token_cap_t  *capabilities; /* 0.10: the same, taken apart */
+    bytes_t            caps;         /* 0.x: JSON text of "cap" or "att" */
+    ucan_token_cap_t  *capabilities; /* 0.x: the same, taken apart; the
+                                        caveat of "att" is what stands
+                                        beside "with" and "can" */
     size_t             capability_count;
-    cid_t             *proofs;       /* in the order of the token */
+    cid_t             *proofs;       /* in the order of the token; of an
+                                        embedded one its own CID */
     size_t             proof_count;
     int64_t            exp;          /* seconds; only when has_exp */
     int64_t            nbf;          /* seconds; only when has_nbf */
@@ -116,13 +128,17 @@ typedef enum {
     UCAN_POLICY,                  /* a policy or caveat says no */
     UCAN_NOT_COVERED,             /* no capability for this command */
     UCAN_REVOKED,
-    UCAN_REPLAYED                 /* issue 3 */
+    UCAN_REPLAYED,
+    UCAN_WRONG_REQUEST,           /* args.http is about another request, or
+                                     is demanded and absent */
+    UCAN_REPLAY_FULL              /* no room to remember an invocation */
 } ucan_verdict_t;
 
 
 typedef struct {
     ucan_token_t  *tokens;        /* [count], distinct by CID */
     size_t         count;
+    size_t         capacity;      /* of tokens */
     ucan_token_t  *top;           /* JWT: the bearer; 1.0: the invocation;
                                      NULL when a container holds none */
 } ucan_bundle_t;
@@ -143,6 +159,15 @@ ucan_verdict_t ucan_bundle_parse_envelopes(ucan_bundle_t *bundle,
     const bytes_t *list, size_t count, const ucan_limits_t *limits,
     ucan_memory_t *memory);
 
+/* Adds one more token, a JWT or an envelope as it was received, that was
+   found elsewhere (a store of delegations): as a proof, never as the top.
+   raw is borrowed.  Tokens may move: pointers into bundle->tokens other than
+   bundle->top are stale after it.  UCAN_OK, also when it was there or is of a
+   kind that proves nothing here; UCAN_TOO_LARGE, UCAN_NO_MEMORY,
+   UCAN_MALFORMED. */
+ucan_verdict_t ucan_bundle_add(ucan_bundle_t *bundle, bytes_t raw,
+    const ucan_limits_t *limits, ucan_memory_t *memory);
+
 /* The token with that CID, or NULL. */
 ucan_token_t *ucan_bundle_find(const ucan_bundle_t *bundle,
     const cid_t *cid);
@@ -154,8 +179,8 @@ ucan_verdict_t ucan_token_verify(ucan_token_t *token);
 /* 1 when text is a DID without path, query or fragment. */
 int ucan_token_did_valid(bytes_t text);
 
-/* 1 when text looks like the did:key of an Ed25519 key; that the key is one
-   is known after ucan_token_verify(). */
+/* 1 when text looks like a did:key of a type that can sign; that the key is
+   one is known after ucan_token_verify(). */
 int ucan_token_did_signs(bytes_t text);
 
 /* Short stable text of a verdict for logs and problem details, and its slug

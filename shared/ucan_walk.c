@@ -130,7 +130,9 @@ check_token(const ucan_walk_t *walk, ucan_token_t *token)
         return UCAN_EXPIRED;
     }
 
-    if (trust->revoked != NULL && trust->revoked(trust->data, &token->cid)) {
+    if (trust->revoked != NULL
+        && trust->revoked(trust->data, &token->cid) == UCAN_REVOKED_ALL)
+    {
         return UCAN_REVOKED;
     }
 

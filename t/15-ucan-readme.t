@@ -18,7 +18,7 @@ use Mesh::Test;
 
 my $top = Mesh::Test->top;
 my $readme = Mesh::Test::slurp("$top/modules/ucan/README.md");
-my $code = Mesh::Test::slurp("$top/modules/ucan/ngx_http_ucan_module.c");
+my $code = join "", map { Mesh::Test::slurp($_) } glob "$top/modules/ucan/*.c";
 
 my ($example, @snippets) = $readme =~ /^```nginx\n(.*?)^```/msg;
 my ($shell) = $readme =~ /^```sh\n(.*?)^```/ms;

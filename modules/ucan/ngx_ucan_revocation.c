@@ -18,6 +18,7 @@
  */
 
 
+#include "ngx_ucan_conf.h"
 #include "ngx_ucan_revocation.h"
 
 
@@ -174,20 +175,22 @@ ngx_ucan_revocation_add_locked(ngx_ucan_revocation_set_t *set,
 }
 
 
-int
+ucan_revoked_t
 ngx_ucan_revocation_find(void *data, const cid_t *cid)
 {
-    ngx_shm_zone_t *zone = data;
+    ngx_ucan_main_conf_t *mcf = data;
 
-    int                           found;
+    ngx_shm_zone_t               *zone;
+    ucan_revoked_t                revoked;
     ngx_slab_pool_t              *pool;
     ngx_ucan_revocation_set_t    *set;
     ngx_ucan_revocation_entry_t  *entry;
 
+    zone = mcf->revocation_zone;
     set = zone->data;
 
     if (set->count == 0) {
-        return 0;
+        return UCAN_REVOKED_NOT;
     }
 
     pool = (ngx_slab_pool_t *) zone->shm.addr;
@@ -195,11 +198,11 @@ ngx_ucan_revocation_find(void *data, const cid_t *cid)
     ngx_shmtx_lock(&pool->mutex);
 
     entry = ngx_ucan_revocation_find_locked(set, cid->digest);
-    found = (entry != NULL);
+    revoked = entry ? UCAN_REVOKED_ALL : UCAN_REVOKED_NOT;
 
     ngx_shmtx_unlock(&pool->mutex);
 
-    return found;
+    return revoked;
 }
 
 

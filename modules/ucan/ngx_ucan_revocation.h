@@ -17,7 +17,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "cid.h"
+#include "ucan_chain.h"
 
 
 #define NGX_UCAN_REVOCATION_SIZE_MIN  (8 * ngx_pagesize)   /* bytes */
@@ -36,8 +36,8 @@ ngx_int_t ngx_ucan_revocation_init(ngx_shm_zone_t *zone, void *data);
 ngx_int_t ngx_ucan_revocation_add(ngx_shm_zone_t *zone, const cid_t *cid,
     time_t until);
 
-/* 1 when revoked, else 0; the signature is that of ucan_trust_t. */
-int ngx_ucan_revocation_find(void *zone, const cid_t *cid);
+/* As ucan_trust_t asks; data is the ngx_ucan_main_conf_t. */
+ucan_revoked_t ngx_ucan_revocation_find(void *data, const cid_t *cid);
 
 /* Grows with every revocation that is added. */
 ngx_uint_t ngx_ucan_revocation_generation(ngx_shm_zone_t *zone);

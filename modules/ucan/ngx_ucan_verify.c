@@ -13,6 +13,7 @@
  */
 
 
+#include "ngx_ucan_conf.h"
 #include "ngx_ucan_revocation.h"
 #include "ngx_ucan_verify.h"
 
@@ -150,7 +151,7 @@ ucan_verdict_t
 ngx_ucan_verify_require(ngx_mesh_principal_t *p,
     const ucan_request_t *request)
 {
-    return ucan_chain_require(p->chain, request, ngx_time());
+    return ucan_chain_require(p->chain, request, NULL, ngx_time());
 }
 
 
@@ -245,7 +246,12 @@ ngx_ucan_verify_printable(u_char *p, bytes_t text)
 static ngx_uint_t
 ngx_ucan_verify_generation(const ucan_trust_t *trust)
 {
-    return trust->data ? ngx_ucan_revocation_generation(trust->data) : 0;
+    ngx_ucan_main_conf_t  *mcf;
+
+    mcf = trust->data;
+
+    return mcf->revocation_zone
+           ? ngx_ucan_revocation_generation(mcf->revocation_zone) : 0;
 }
 
 

@@ -24,7 +24,7 @@ static struct {
 } revoked;
 
 
-static int
+static ucan_revoked_t
 match_revoked(void *data, const cid_t *cid)
 {
     cid_t  gone;
@@ -34,13 +34,13 @@ match_revoked(void *data, const cid_t *cid)
     revoked.asked++;
 
     if (revoked.envelope.len == 0) {
-        return 0;
+        return UCAN_REVOKED_NOT;
     }
 
     cid_of(&gone, revoked.envelope.data[0] == 'e' ? CID_RAW : CID_DAG_CBOR,
            revoked.envelope);
 
-    return cid_equal(&gone, cid);
+    return cid_equal(&gone, cid) ? UCAN_REVOKED_ALL : UCAN_REVOKED_NOT;
 }
 
 
@@ -650,12 +650,12 @@ test_invocation(void)
     memset(&request, 0, sizeof(request));
     request.command = bytes_of("/room");
 
-    ok_verdict(ucan_chain_require(&chain, &request, MAKE_NOW), UCAN_OK,
+    ok_verdict(ucan_chain_require(&chain, &request, NULL, MAKE_NOW), UCAN_OK,
                "a location that requires a wider command takes it");
 
     request.command = bytes_of("/room/send/all");
 
-    ok_verdict(ucan_chain_require(&chain, &request, MAKE_NOW),
+    ok_verdict(ucan_chain_require(&chain, &request, NULL, MAKE_NOW),
                UCAN_NOT_COVERED, "one that requires a narrower does not");
 
     revoked.envelope = list[0];

@@ -46,7 +46,7 @@ decode(const char *header, const char *payload)
 {
     ucan_token_t  token;
 
-    return ucan_jwt_decode(&token, join(header, payload), &make_memory);
+    return ucan_jwt_decode(&token, join(header, payload), NULL, &make_memory);
 }
 
 
@@ -75,7 +75,7 @@ test_round_trip(void)
 
     tap_ok(ucan_jwt_encode(&draft, make_key("alice"), &w) == 0,
            "a token is made");
-    tap_ok(ucan_jwt_decode(&token, bytes_writer_view(&w), &make_memory)
+    tap_ok(ucan_jwt_decode(&token, bytes_writer_view(&w), NULL, &make_memory)
            == UCAN_OK, "and reads back");
     tap_ok(bytes_equal(token.iss, make_did("alice"))
            && bytes_equal(token.aud, make_did("bob"))
@@ -98,7 +98,8 @@ test_round_trip(void)
     draft.caps = bytes_of("{}");
     bytes_writer_open(&w, buf, sizeof(buf));
     tap_ok(ucan_jwt_encode(&draft, make_key("alice"), &w) == 0
-           && ucan_jwt_decode(&token, bytes_writer_view(&w), &make_memory)
+           && ucan_jwt_decode(&token, bytes_writer_view(&w), NULL,
+                              &make_memory)
               == UCAN_OK
            && !token.has_exp && !token.has_nbf && token.proof_count == 0
            && token.capability_count == 0, "so does one with the least");
@@ -121,7 +122,7 @@ test_cut(void)
     accepted = 0;
 
     for (i = 0; i < text.len; i++) {
-        accepted += ucan_jwt_decode(&token, bytes_make(text.data, i),
+        accepted += ucan_jwt_decode(&token, bytes_make(text.data, i), NULL,
                                     &make_memory)
                     == UCAN_OK
                     && ucan_token_verify(&token) == UCAN_OK;
@@ -146,7 +147,7 @@ test_no_memory(void)
                     proofs);
 
     make_arena.count = 0;
-    tap_ok(ucan_jwt_decode(&token, text, &make_memory) == UCAN_OK,
+    tap_ok(ucan_jwt_decode(&token, text, NULL, &make_memory) == UCAN_OK,
            "with memory it decodes");
     count = make_arena.count;
     wrong = 0;
@@ -154,7 +155,7 @@ test_no_memory(void)
     for (i = 1; i < count; i++) {
         make_arena.count = 0;
         make_arena.fail_after = i;
-        rc = ucan_jwt_decode(&token, text, &make_memory);
+        rc = ucan_jwt_decode(&token, text, NULL, &make_memory);
         wrong += rc != UCAN_NO_MEMORY;
     }
 
@@ -278,7 +279,7 @@ test_segments(void)
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         snprintf(text, sizeof(text), "%s", bad[i]);
-        tap_ok(ucan_jwt_decode(&token, bytes_of(text), &make_memory)
+        tap_ok(ucan_jwt_decode(&token, bytes_of(text), NULL, &make_memory)
                == UCAN_MALFORMED, "\"%s\" is no token", bad[i]);
     }
 }
@@ -295,7 +296,7 @@ test_limits(void)
     text = malloc(65536 * 2);
 
     memset(text, 'e', 65537);
-    tap_ok(ucan_jwt_decode(&token, bytes_make(text, 65537), &make_memory)
+    tap_ok(ucan_jwt_decode(&token, bytes_make(text, 65537), NULL, &make_memory)
            == UCAN_TOO_LARGE, "a token has a largest size");
 
     n = (size_t) snprintf(text, 65536, "{" PAYLOAD
@@ -318,7 +319,7 @@ test_limits(void)
 
     snprintf(text + n, 16, "]}}}");
     jwt = join(HEADER, text);
-    tap_ok(ucan_jwt_decode(&token, jwt, &make_memory) == UCAN_TOO_LARGE,
+    tap_ok(ucan_jwt_decode(&token, jwt, NULL, &make_memory) == UCAN_TOO_LARGE,
            "and of capabilities");
 
     free(text);

@@ -283,7 +283,7 @@ test_verdicts(void)
 
     same = 0;
 
-    for (v = UCAN_OK; v <= UCAN_REPLAYED; v++) {
+    for (v = UCAN_OK; v <= UCAN_REPLAY_FULL; v++) {
         slug = ucan_verdict_slug((ucan_verdict_t) v);
 
         tap_ok(slug != NULL && slug[0] != '\0'

@@ -310,7 +310,7 @@ revoked_by_invocation(bytes_t raw, const cid_t *cid)
 }
 
 
-static int
+static ucan_revoked_t
 match_revoked(void *data, const cid_t *cid)
 {
     size_t   i;
@@ -328,7 +328,7 @@ match_revoked(void *data, const cid_t *cid)
                   decode_base64(BASE64_STD,
                                 bytes_of(json_string_value(item))), cid))
         {
-            return 1;
+            return UCAN_REVOKED_ALL;
         }
     }
 
@@ -337,11 +337,11 @@ match_revoked(void *data, const cid_t *cid)
         if (cid_parse(&seen, bytes_of(json_string_value(item))) == 0
             && cid_equal(&seen, cid))
         {
-            return 1;
+            return UCAN_REVOKED_ALL;
         }
     }
 
-    return 0;
+    return UCAN_REVOKED_NOT;
 }
 
 
@@ -493,7 +493,7 @@ run_v1(const char *file, json_t *object)
     }
 
     if (rc == UCAN_OK) {
-        rc = ucan_chain_require(&chain, &request,
+        rc = ucan_chain_require(&chain, &request, NULL,
                                 number_of(object, "now", 0));
     }
 

@@ -1,0 +1,55 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * The facts of an HTTP request as arguments of a command: "args.http", which
+ * policies can test, and by which a 1.0 invocation is made for exactly one
+ * request (reference 5.7).
+ */
+
+
+#ifndef _UCAN_HTTP_H_INCLUDED_
+#define _UCAN_HTTP_H_INCLUDED_
+
+
+#include "ucan_token.h"
+
+
+#define UCAN_HTTP_CBOR_MAX  12288    /* bytes of the facts in DAG-CBOR */
+#define UCAN_HTTP_HASH_LEN  34       /* bytes: 12 20 and a sha2-256 */
+
+
+/* As the client sent them, nothing decoded or normalized but the case of
+   scheme and host.  All borrowed. */
+typedef struct {
+    bytes_t  scheme;              /* "http", "https" */
+    bytes_t  method;
+    bytes_t  host;                /* lower case, with the port if there was */
+    bytes_t  path;                /* of the request target */
+    bytes_t  query;               /* without "?"; empty: none */
+    bytes_t  origin;              /* of "Origin"; empty: absent */
+    bytes_t  agent;               /* of "User-Agent"; empty: absent */
+} ucan_http_t;
+
+
+/* Appends the map {scheme, method, host, path, query, headers: {Origin,
+   User-Agent}}; headers that are absent are left out. */
+void ucan_http_write(const ucan_http_t *http, bytes_writer_t *w);
+
+/* The multihash that a client signs instead of the facts: over DAG-CBOR of
+   {"http": {headers, host, method, path, scheme}}.  Writes
+   UCAN_HTTP_HASH_LEN bytes.  0, or -1: beyond UCAN_HTTP_CBOR_MAX. */
+int ucan_http_hash(const ucan_http_t *http, uint8_t *hash);
+
+/* What an invocation's args (DAG-CBOR map) say about the request: UCAN_OK
+   when "http" is a map whose every member equals the fact of that name
+   (method, host and path are there at least), or is the multihash;
+   UCAN_NO_PROOF when there is no "http"; UCAN_WRONG_REQUEST otherwise, also
+   for members that are not known. */
+ucan_verdict_t ucan_http_match(bytes_t args, const ucan_http_t *http);
+
+
+#endif /* _UCAN_HTTP_H_INCLUDED_ */

@@ -38,6 +38,7 @@ static ngx_int_t ngx_http_ucan_handler(ngx_http_request_t *r);
 
 static ngx_int_t ngx_http_ucan_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ucan_init_process(ngx_cycle_t *cycle);
+static void ngx_http_ucan_exit_process(ngx_cycle_t *cycle);
 
 
 static ngx_mesh_conf_number_t  ngx_http_ucan_leeway = {
@@ -150,6 +151,13 @@ static ngx_command_t  ngx_http_ucan_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ucan_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_ucan_metric_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -179,7 +187,7 @@ ngx_module_t  ngx_http_ucan_module = {
     ngx_http_ucan_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_ucan_exit_process,            /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -231,6 +239,7 @@ ngx_http_ucan_handler(ngx_http_request_t *r)
                                 &command);
 
     if (rc == UCAN_OK) {
+        ngx_ucan_metric_outcome(UCAN_OK);
         return NGX_OK;
     }
 
@@ -245,7 +254,14 @@ static ngx_int_t
 ngx_http_ucan_init(ngx_conf_t *cf)
 {
     ngx_http_handler_pt        *h;
+    ngx_ucan_main_conf_t       *mcf;
     ngx_http_core_main_conf_t  *cmcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
+
+    if (ngx_ucan_metric_init(cf, &mcf->metric) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -264,11 +280,32 @@ ngx_http_ucan_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_ucan_init_process(ngx_cycle_t *cycle)
 {
+    ngx_ucan_main_conf_t  *mcf;
+
     if (sodium_init() < 0) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "ucan: libsodium cannot be initialized");
         return NGX_ERROR;
     }
 
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ucan_module);
+
+    if (mcf) {
+        ngx_ucan_metric_open(cycle, &mcf->metric);
+    }
+
     return NGX_OK;
+}
+
+
+static void
+ngx_http_ucan_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_ucan_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ucan_module);
+
+    if (mcf) {
+        ngx_ucan_metric_close(&mcf->metric);
+    }
 }

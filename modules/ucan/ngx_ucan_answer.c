@@ -12,6 +12,7 @@
 
 #include "ngx_mesh_reply.h"
 #include "ngx_ucan_answer.h"
+#include "ngx_ucan_metric.h"
 
 
 static ngx_uint_t ngx_ucan_answer_is_nginx(ngx_http_request_t *r,
@@ -28,6 +29,8 @@ ngx_ucan_answer_challenge(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
 {
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "ucan: refused: no token was presented");
+
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_ABSENT, 1);
 
     if (ngx_mesh_reply_challenge(r, UCAN_OK) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -51,6 +54,7 @@ ngx_ucan_answer_refusal(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
     ngx_http_core_loc_conf_t  *clcf;
 
     ctx->error = ucan_verdict_slug(verdict);
+    ngx_ucan_metric_outcome(verdict);
 
     if (!ctx->logged) {
         ngx_ucan_verify_log(&ctx->refusal, r->connection->log, command);

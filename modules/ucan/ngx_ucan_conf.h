@@ -15,6 +15,7 @@
 
 
 #include "ngx_mesh_principal.h"
+#include "ngx_ucan_metric.h"
 
 
 #define NGX_UCAN_CONF_OFF       0
@@ -25,6 +26,7 @@
 typedef struct {
     ngx_mesh_principal_api_t  *api;         /* first: ngx_mesh_published() */
     ngx_shm_zone_t            *revocation_zone;    /* NULL: none */
+    ngx_ucan_metric_conf_t     metric;
 } ngx_ucan_main_conf_t;
 
 

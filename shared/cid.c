@@ -15,11 +15,10 @@
  */
 
 
-#include <sodium.h>
-
 #include "base32.h"
 #include "base58.h"
 #include "cid.h"
+#include "digest.h"
 
 
 #define CID_VERSION      0x01
@@ -32,14 +31,14 @@
 
 _Static_assert(CID_HEAD_LEN + CID_DIGEST_LEN == CID_BINARY_LEN, "36 bytes");
 _Static_assert(1 + (CID_BINARY_LEN * 8 + 4) / 5 == CID_TEXT_LEN, "\"b\" + 58");
-_Static_assert(crypto_hash_sha256_BYTES == CID_DIGEST_LEN, "sha2-256");
+_Static_assert(DIGEST_SHA256_LEN == CID_DIGEST_LEN, "sha2-256");
 
 
 void
 cid_of(cid_t *cid, uint8_t codec, bytes_t b)
 {
     cid->codec = codec;
-    (void) crypto_hash_sha256(cid->digest, b.data, b.len);
+    digest_sha256(b, cid->digest);
 }
 
 

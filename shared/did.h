@@ -44,13 +44,16 @@ typedef struct {
 
 
 /* Parses a did:key strictly: no fragment, no path, minimal varint, exact
-   key length.  0, or -1 when malformed or of an unknown key type; then
-   key->len is 0.  Form only: that an Ed25519 key is a point, canonical and
-   not of small order, is found by the signature check. */
+   key length, of points the compressed form only, of RSA what did_rsa.h
+   takes.  0, or -1 when malformed or of a type that cannot sign; then
+   key->len is 0.  Form only: that a key is a point of its curve, for Ed25519
+   canonical and not of small order, is found by signature_key_valid() and by
+   the signature check. */
 int did_parse(bytes_t text, did_key_t *key);
 
 /* Appends the text of any key that did_parse() could give.  0, or -1: no
-   room, or no such key. */
+   room, or no such key (an RSA modulus beyond 5800 bits has no text of
+   DID_TEXT_MAX). */
 int did_write(const did_key_t *key, bytes_writer_t *w);
 
 /* Appends the text of an Ed25519 public key of 32 bytes.  0, or -1. */

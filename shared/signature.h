@@ -28,9 +28,14 @@ typedef struct {
 } signature_key_t;
 
 
-/* 1 when sig over message verifies under key, else 0.  Refuses small-order
-   and non-canonical points and S >= L. */
+/* 1 when sig over message verifies under key, else 0.  Ed25519 refuses
+   small-order and non-canonical points and S >= L; ECDSA is R || S of fixed
+   length and takes a high S, so that a signature names nothing: two of them
+   may be good over the same message. */
 int signature_verify(const did_key_t *key, bytes_t message, bytes_t sig);
+
+/* Bytes of every signature by such a key; 0 when it is none. */
+size_t signature_len(const did_key_t *key);
 
 #define SIGNATURE_VARSIG_MAX   16    /* bytes of a varsig header */
 
@@ -43,7 +48,8 @@ const char *signature_jwt_name(did_algorithm_t algorithm);
 int signature_varsig(const did_key_t *key, bytes_writer_t *w);
 
 /* 1 when the key is one that signature_verify() could accept at all: a
-   canonical point of the main subgroup. */
+   canonical point of the main subgroup, a point of its curve, an RSA key that
+   did_rsa.h takes. */
 int signature_key_valid(const did_key_t *key);
 
 /* Makes a key pair from a seed of SIGNATURE_SEED_LEN bytes. */

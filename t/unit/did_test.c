@@ -123,10 +123,8 @@ test_refused(void)
           "did:key:z6LSfLNjVTquK2fqeqvHVU2siySC7zA42XnxRakBvevYrsZX" },
         { "a BLS key", "did:key:z3tEAAJihVxix7aimK2Maqb6TtGB9xUtaesG9pZVmcaAg"
           "RHVVkWMDGKxDVDWPyTiKb9xeA" },
-        { "a P-256 key, until issue 3",
-          "did:key:zDnaeuF1ay4FUXnA9wSK3sJKGfdxJxDJUg3YRTseypYaY9kBX" },
-        { "a secp256k1 key, until issue 3",
-          "did:key:zQ3shdwM1Csg6p98X54AEhajcMKECNkbC37RmZX73KbnKDQG9" }
+        { "an RSA key of the prefix that was used before",
+          "did:key:z13V3Sog2YaUKhdGCmgx9UZuW1o1ShFJYc6DvGYe7NTt689NoL2k" }
     };
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -23,7 +23,7 @@ my $PURE = qr/^(?:stddef|stdint|stdbool|stdarg|string|limits|inttypes|float
 
 my @LIBRARIES = (
     [ qr/^sodium/    => sub { $_[0] == 1 || $_[0] >= 2 } ],
-    [ qr/^openssl\// => sub { $_[1] eq 'signature.c' } ],
+    [ qr/^openssl\// => sub { $_[1] =~ /^(?:digest|signature\w*)\.c$/ } ],
     [ qr/^zlib/      => sub { $_[1] eq 'ucan_container.c' } ],
     [ qr/^sqlite3/   => sub { $_[0] == 2 } ],
     [ qr/^pthread/   => sub { $_[0] == 2 || $_[0] eq 5 } ],

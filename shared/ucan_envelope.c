@@ -14,6 +14,8 @@
  *           73 "ucan/dlg@1.0.0-rc.1" (or 6e "...@1.0.0", or "ucan/inv@...")
  *              <map>                the payload
  *
+ * (lengths and varsig of Ed25519; each type of key has its own)
+ *
  *     delegation  iss aud sub cmd pol nonce exp [nbf] [meta]
  *     invocation  iss [aud] sub cmd args prf nonce exp [nbf] [iat] [cause]
  *                 [meta]
@@ -75,7 +77,8 @@ typedef struct {
 
 
 static ucan_verdict_t read_signed(ucan_token_t *token, cbor_item_t *payload,
-    const cbor_item_t *map);
+    bytes_t *varsig, const cbor_item_t *map);
+static ucan_verdict_t check_varsig(bytes_t iss, bytes_t varsig);
 static ucan_verdict_t read_tag(ucan_token_t *token, bytes_t tag);
 static ucan_verdict_t read_payload(ucan_token_t *token,
     const cbor_item_t *payload, ucan_memory_t *memory);
@@ -108,17 +111,15 @@ static ucan_verdict_t read_iat(ucan_token_t *token, const cbor_item_t *value,
 static ucan_verdict_t read_cause(ucan_token_t *token,
     const cbor_item_t *value, ucan_memory_t *memory);
 
-static void write_payload(const ucan_envelope_draft_t *draft,
-    const signature_key_t *key, bytes_writer_t *w);
+static bytes_t find_tag(const ucan_envelope_draft_t *draft);
+static void write_payload(const ucan_envelope_draft_t *draft, bytes_t iss,
+    bytes_writer_t *w);
 static void write_proofs(const ucan_envelope_draft_t *draft,
     bytes_writer_t *w);
 
 
-/* version 1 of varsig, EdDSA, Ed25519, SHA2-512, payload in DAG-CBOR */
-
-static const uint8_t  ucan_envelope_varsig[] = {
-    0x34, 0x01, 0xed, 0x01, 0xed, 0x01, 0x13, 0x71
-};
+/* How each varsig begins; drafts of it did not have the version. */
+static const bytes_t  ucan_envelope_varsig = bytes_literal("\x34\x01");
 
 
 static const ucan_envelope_member_t  ucan_envelope_members[] = {
@@ -142,6 +143,7 @@ static const ucan_envelope_member_t  ucan_envelope_members[] = {
 ucan_verdict_t
 ucan_envelope_decode(ucan_token_t *token, bytes_t raw, ucan_memory_t *memory)
 {
+    bytes_t         varsig;
     cbor_item_t     list, signature, map, payload;
     ucan_verdict_t  rc;
 
@@ -174,7 +176,7 @@ ucan_envelope_decode(ucan_token_t *token, bytes_t raw, ucan_memory_t *memory)
     token->signed_part = map.raw;
     cid_of(&token->cid, CID_DAG_CBOR, raw);
 
-    rc = read_signed(token, &payload, &map);
+    rc = read_signed(token, &payload, &varsig, &map);
     if (rc != UCAN_OK) {
         return rc;
     }
@@ -188,7 +190,7 @@ ucan_envelope_decode(ucan_token_t *token, bytes_t raw, ucan_memory_t *memory)
         token->aud = token->sub;
     }
 
-    return ucan_token_did_signs(token->iss) ? UCAN_OK : UCAN_UNSUPPORTED;
+    return check_varsig(token->iss, varsig);
 }
 
 
@@ -196,45 +198,70 @@ int
 ucan_envelope_encode(const ucan_envelope_draft_t *draft,
     const signature_key_t *key, bytes_writer_t *w)
 {
-    uint8_t   sig[SIGNATURE_ED25519_LEN], *place, *start;
-    bytes_t   message;
+    int                 rc;
+    signature_signer_t  signer;
 
-    memset(sig, 0, sizeof(sig));
+    signature_signer_wrap(&signer, key);
+    rc = ucan_envelope_encode_by(draft, &signer, w);
+    signature_signer_destroy(&signer);
+
+    return rc;
+}
+
+
+int
+ucan_envelope_encode_by(const ucan_envelope_draft_t *draft,
+    const signature_signer_t *signer, bytes_writer_t *w)
+{
+    size_t          len;
+    uint8_t         buf[SIGNATURE_VARSIG_MAX], *signed_part;
+    uint8_t         sig[SIGNATURE_SIGNER_SIG_MAX];
+    bytes_writer_t  varsig, place;
+
+    len = signature_len(&signer->key);
+    bytes_writer_open(&varsig, buf, sizeof(buf));
+
+    if (len == 0
+        || len > sizeof(sig)
+        || signature_varsig(&signer->key, &varsig) != 0)
+    {
+        return -1;
+    }
+
+    /* the signature gets its room first, and itself last */
+
+    memset(sig, 0, len);
 
     cbor_write_list(w, 2);
-    cbor_write_bytes(w, bytes_make(sig, sizeof(sig)));
+    cbor_write_bytes(w, bytes_make(sig, len));
 
-    start = w->pos;
+    signed_part = w->pos;
 
     cbor_write_map(w, 2);
     cbor_write_text(w, bytes_of("h"));
-    cbor_write_bytes(w, bytes_make(ucan_envelope_varsig,
-                                   sizeof(ucan_envelope_varsig)));
-    cbor_write_text(w, bytes_of(draft->invocation ? "ucan/inv@1.0.0-rc.1"
-                                                  : "ucan/dlg@1.0.0-rc.1"));
-    write_payload(draft, key, w);
+    cbor_write_bytes(w, bytes_writer_view(&varsig));
+    cbor_write_text(w, find_tag(draft));
+    write_payload(draft, signature_signer_did(signer), w);
 
     if (w->failed) {
         return -1;
     }
 
-    message = bytes_make(start, (size_t) (w->pos - start));
-    signature_sign(key, message, sig);
+    bytes_writer_open(&place, signed_part - len, len);
 
-    place = start - sizeof(sig);
-    memcpy(place, sig, sizeof(sig));
-
-    return 0;
+    return signature_signer_sign(signer,
+                                 bytes_make(signed_part,
+                                            (size_t) (w->pos - signed_part)),
+                                 &place);
 }
 
 
 /* The map that is signed: the canonical order puts "h" first. */
 static ucan_verdict_t
-read_signed(ucan_token_t *token, cbor_item_t *payload,
+read_signed(ucan_token_t *token, cbor_item_t *payload, bytes_t *varsig,
     const cbor_item_t *map)
 {
-    bytes_t         expected;
-    cbor_item_t     key, varsig, tag;
+    cbor_item_t     key, header, tag;
     bytes_reader_t  r;
     ucan_verdict_t  rc;
 
@@ -242,8 +269,8 @@ read_signed(ucan_token_t *token, cbor_item_t *payload,
 
     if (cbor_next(&r, &key) != 0
         || !bytes_equal_text(key.bytes, "h")
-        || cbor_next(&r, &varsig) != 0
-        || varsig.type != CBOR_BYTES
+        || cbor_next(&r, &header) != 0
+        || header.type != CBOR_BYTES
         || cbor_next(&r, &tag) != 0
         || cbor_next(&r, payload) != 0
         || payload->type != CBOR_MAP)
@@ -256,11 +283,42 @@ read_signed(ucan_token_t *token, cbor_item_t *payload,
         return rc;
     }
 
-    /* one legal header for the type of key: nothing is left to negotiate */
+    *varsig = header.bytes;
 
-    expected = bytes_make(ucan_envelope_varsig, sizeof(ucan_envelope_varsig));
+    return bytes_start_with(*varsig, ucan_envelope_varsig)
+           ? UCAN_OK : UCAN_UNSUPPORTED;
+}
 
-    return bytes_equal(varsig.bytes, expected) ? UCAN_OK : UCAN_UNSUPPORTED;
+
+/* One legal header for the type of key: nothing is left to negotiate. */
+static ucan_verdict_t
+check_varsig(bytes_t iss, bytes_t varsig)
+{
+    uint8_t         buf[SIGNATURE_VARSIG_MAX];
+    did_key_t       key;
+    bytes_writer_t  w;
+
+    if (!ucan_token_did_signs(iss)) {
+        return UCAN_UNSUPPORTED;
+    }
+
+    /* that of Ed25519 is known without the key */
+
+    if (iss.len == DID_ED25519_LEN) {
+        key.algorithm = DID_ED25519;
+
+    } else if (did_parse(iss, &key) != 0) {
+        return UCAN_UNSUPPORTED;
+    }
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+
+    if (signature_varsig(&key, &w) != 0) {
+        return UCAN_UNSUPPORTED;
+    }
+
+    return bytes_equal(varsig, bytes_writer_view(&w)) ? UCAN_OK
+                                                      : UCAN_UNSUPPORTED;
 }
 
 
@@ -592,9 +650,21 @@ read_cause(ucan_token_t *token, const cbor_item_t *value,
 }
 
 
+static bytes_t
+find_tag(const ucan_envelope_draft_t *draft)
+{
+    if (draft->invocation) {
+        return bytes_of(draft->final ? "ucan/inv@1.0.0"
+                                     : "ucan/inv@1.0.0-rc.1");
+    }
+
+    return bytes_of(draft->final ? "ucan/dlg@1.0.0" : "ucan/dlg@1.0.0-rc.1");
+}
+
+
 /* Members in canonical order: by length of the key, then bytewise. */
 static void
-write_payload(const ucan_envelope_draft_t *draft, const signature_key_t *key,
+write_payload(const ucan_envelope_draft_t *draft, bytes_t iss,
     bytes_writer_t *w)
 {
     int  has_aud, has_nbf;
@@ -621,7 +691,7 @@ write_payload(const ucan_envelope_draft_t *draft, const signature_key_t *key,
     }
 
     cbor_write_text(w, bytes_of("iss"));
-    cbor_write_text(w, bytes_make(key->did, DID_ED25519_LEN));
+    cbor_write_text(w, iss);
 
     if (has_nbf) {
         cbor_write_text(w, bytes_of("nbf"));

@@ -232,9 +232,21 @@ test_shapes(void)
         { "an expiry with a fraction",
           { "ucan/dlg@1.0.0", varsig, 7, write_float_expiry },
           UCAN_MALFORMED },
-        { "a key of another type",
+        { "the header of Ed25519 with a key of P-256",
           { "ucan/dlg@1.0.0", varsig, 7, write_foreign_key },
           UCAN_UNSUPPORTED },
+        { "its own header",
+          { "ucan/dlg@1.0.0", "\x34\x01\xec\x01\x80\x24\x12\x71", 7,
+            write_foreign_key }, UCAN_OK },
+        { "the header of P-256 with a key of Ed25519",
+          { "ucan/dlg@1.0.0", "\x34\x01\xec\x01\x80\x24\x12\x71", 7,
+            write_delegation }, UCAN_UNSUPPORTED },
+        { "the header of secp256k1 with a key of P-256",
+          { "ucan/dlg@1.0.0", "\x34\x01\xec\x01\xe7\x01\x12\x71", 7,
+            write_foreign_key }, UCAN_UNSUPPORTED },
+        { "a header of the drafts",
+          { "ucan/dlg@1.0.0", "\x34\xed\x01\x71\x00\x00\x00\x00", 7,
+            write_delegation }, UCAN_UNSUPPORTED },
         { "SHA-256 in the header",
           { "ucan/dlg@1.0.0", "\x34\x01\xed\x01\xed\x01\x12\x71", 7,
             write_delegation }, UCAN_UNSUPPORTED },
@@ -304,6 +316,77 @@ test_round_trip(void)
     bytes_writer_open(&w, small, sizeof(small));
     tap_ok(ucan_envelope_encode(&draft, make_key("alice"), &w) == -1,
            "without room there is none");
+}
+
+
+/* Every type of key signs, in both tag versions, and nothing else passes. */
+static void
+test_other_keys(void)
+{
+    int                     good;
+    size_t                  i, n;
+    uint8_t                 buf[UCAN_ENVELOPE_DRAFT_MAX], small[700];
+    bytes_t                 raw;
+    ucan_token_t            token;
+    bytes_writer_t          w;
+    signature_signer_t      signer;
+    ucan_envelope_draft_t   draft;
+
+    static const struct {
+        const char       *name;
+        did_algorithm_t   algorithm;
+    } cases[] = {
+        { "Ed25519", DID_ED25519 },
+        { "P-256", DID_P256 },
+        { "secp256k1", DID_SECP256K1 },
+        { "RSA", DID_RSA },
+        { "P-384", DID_P384 },
+        { "P-521", DID_P521 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        if (signature_signer_create(&signer, cases[i].algorithm, 2048) != 0) {
+            tap_ok(0, "a key of %s is made", cases[i].name);
+            continue;
+        }
+
+        draft = make_draft("bob", "/room");
+        draft.final = i % 2;
+
+        bytes_writer_open(&w, buf, sizeof(buf));
+        good = ucan_envelope_encode_by(&draft, &signer, &w) == 0;
+        raw = bytes_writer_view(&w);
+
+        tap_ok(good
+               && ucan_envelope_decode(&token, raw, &make_memory) == UCAN_OK
+               && bytes_equal(token.iss, signature_signer_did(&signer))
+               && ucan_token_verify(&token) == UCAN_OK,
+               "a delegation by a key of %s reads back and is signed",
+               cases[i].name);
+        tap_ok((memmem(raw.data, raw.len, "ucan/dlg@1.0.0-rc.1", 19) == NULL)
+               == (i % 2), "under the tag version asked for");
+
+        good = 0;
+
+        for (n = 0; n < raw.len; n += 7) {
+            buf[n] ^= 0x10;
+            good += ucan_envelope_decode(&token, raw, &make_memory)
+                    == UCAN_OK && ucan_token_verify(&token) == UCAN_OK;
+            buf[n] ^= 0x10;
+        }
+
+        tap_ok(good == 0, "and not with a bit turned");
+
+        for (n = 0; n < raw.len && n < sizeof(small); n += 13) {
+            bytes_writer_open(&w, small, n);
+            good += ucan_envelope_encode_by(&draft, &signer, &w) == 0;
+        }
+
+        tap_ok(good == 0, "nor made without room");
+
+        signature_signer_destroy(&signer);
+    }
 }
 
 
@@ -414,6 +497,7 @@ main(void)
 
     test_shapes();
     test_round_trip();
+    test_other_keys();
     test_cut();
     test_no_memory();
     test_limits();

@@ -5,30 +5,36 @@
 
 
 /*
- * UCAN 0.10 JWTs (RFC 7515, 7.1, compact): three base64url segments.
+ * The compact form of UCAN 0.8, 0.9 and 0.10 JWTs (RFC 7515, 7.1): three
+ * base64url segments, and the header, which says the version or leaves that
+ * to the payload.
  *
  *     header . payload . signature
  *     |              |
  *     +--------------+-- what the signature is over, as received
  *
- *     header   {"alg":"EdDSA","typ":"JWT"}
- *     payload  {"ucv":"0.10.x","iss":did,"aud":did,"exp":seconds or null,
- *               "nbf"?:seconds,"nnc"?:text,"fct"?:object,"prf"?:[cid],
- *               "cap":{resource:{ability:[caveat object]}}}
+ *     header   {"alg":text,"typ":"JWT"} and before 0.10 "ucv":"0.8.x" or
+ *              "0.9.x"; ucan_jwt_payload.c has the payload
  *
  * Turns bytes into a token and back; checks form, decides nothing.  The key
- * is that of the issuer: no key, and no algorithm but the one of that key, is
- * ever taken from the header.
+ * is that of the issuer: none is ever taken from the header, and the algorithm
+ * that it names has to be the one of that key.
  */
 
 
 #include "base64.h"
-#include "json_scan.h"
-#include "json_write.h"
-#include "ucan_jwt.h"
+#include "ucan_jwt_part.h"
 
 
-#define UCAN_JWT_PAYLOAD_MAX  16384     /* bytes of one made by us */
+#define UCAN_JWT_ED25519_PREFIX  "did:key:z6Mk"
+
+
+/* Where a version stands, and how its text begins. */
+typedef struct {
+    const char  *head;
+    unsigned     version;
+    int          in_header;
+} ucan_jwt_version_t;
 
 
 static int split_segments(bytes_t text, bytes_t *segments);
@@ -36,43 +42,57 @@ static ucan_verdict_t decode_segment(bytes_t segment, bytes_t *out,
     ucan_memory_t *memory);
 static ucan_verdict_t decode_object(bytes_t segment, json_scan_t *object,
     ucan_memory_t *memory);
-static ucan_verdict_t check_header(const json_scan_t *header);
-static ucan_verdict_t check_version(const json_scan_t *payload);
-static ucan_verdict_t read_payload(ucan_token_t *token,
-    const json_scan_t *payload, ucan_memory_t *memory);
-static ucan_verdict_t read_did(const json_scan_t *payload, const char *key,
-    bytes_t *did, ucan_memory_t *memory);
-static ucan_verdict_t read_window(ucan_token_t *token,
-    const json_scan_t *payload);
-static ucan_verdict_t read_proofs(ucan_token_t *token,
-    const json_scan_t *payload, ucan_memory_t *memory);
-static ucan_verdict_t read_caps(ucan_token_t *token,
-    const json_scan_t *payload, ucan_memory_t *memory);
-static ucan_verdict_t count_caps(const json_scan_t *cap, size_t *count);
-static ucan_verdict_t fill_caps(ucan_token_t *token, const json_scan_t *cap,
-    ucan_memory_t *memory);
-static ucan_verdict_t copy_string(const json_scan_t *value, bytes_t *text,
-    ucan_memory_t *memory);
-static size_t count_values(const json_scan_t *parent);
-static void write_payload(const ucan_jwt_draft_t *draft,
-    const signature_key_t *key, bytes_writer_t *w);
+static ucan_verdict_t check_header(const json_scan_t *header,
+    json_scan_t *algorithm);
+static ucan_verdict_t read_version(ucan_token_t *token,
+    const json_scan_t *header, const ucan_jwt_members_t *members);
+static int match_patch(bytes_t text);
+static ucan_verdict_t check_algorithm(const json_scan_t *algorithm,
+    bytes_t iss);
+static int add_signature(bytes_t sig, bytes_writer_t *w);
 
 
-static const char  ucan_jwt_header[] = "{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}";
+static const ucan_jwt_version_t  ucan_jwt_versions[] = {
+    { "0.8.",  UCAN_TOKEN_VERSION_08, 1 },
+    { "0.9.",  UCAN_TOKEN_VERSION_09, 1 },
+    { "0.10.", UCAN_TOKEN_VERSION_10, 0 }
+};
+
+#define ucan_jwt_version_count                                                \
+    (sizeof(ucan_jwt_versions) / sizeof(ucan_jwt_versions[0]))
 
 
 ucan_verdict_t
 ucan_jwt_decode(ucan_token_t *token, bytes_t text,
     ucan_jwt_embedded_t *embedded, ucan_memory_t *memory)
 {
-    bytes_t         segments[3];
-    json_scan_t     header, payload;
-    ucan_verdict_t  rc;
+    cid_t  cid;
+
+    if (text.len > UCAN_TOKEN_BYTES_MAX) {
+        memset(token, 0, sizeof(ucan_token_t));
+        return UCAN_TOO_LARGE;
+    }
+
+    cid_of(&cid, CID_RAW, text);
+
+    return ucan_jwt_decode_known(token, text, &cid, embedded, memory);
+}
+
+
+ucan_verdict_t
+ucan_jwt_decode_known(ucan_token_t *token, bytes_t text, const cid_t *cid,
+    ucan_jwt_embedded_t *embedded, ucan_memory_t *memory)
+{
+    bytes_t             segments[3];
+    json_scan_t         header, payload, algorithm;
+    ucan_verdict_t      rc;
+    ucan_jwt_members_t  members;
 
     memset(token, 0, sizeof(ucan_token_t));
 
     token->kind = UCAN_TOKEN_JWT;
-    token->version = UCAN_TOKEN_VERSION_10;
+    token->cid = *cid;
+    token->raw = text;
 
     if (embedded != NULL) {
         embedded->count = 0;
@@ -91,7 +111,7 @@ ucan_jwt_decode(ucan_token_t *token, bytes_t text,
         return rc;
     }
 
-    rc = check_header(&header);
+    rc = check_header(&header, &algorithm);
     if (rc != UCAN_OK) {
         return rc;
     }
@@ -106,17 +126,22 @@ ucan_jwt_decode(ucan_token_t *token, bytes_t text,
         return rc;
     }
 
-    rc = read_payload(token, &payload, memory);
+    token->signed_part = bytes_make(text.data, segments[0].len + 1
+                                               + segments[1].len);
+
+    ucan_jwt_payload_open(&members, &payload);
+
+    rc = read_version(token, &header, &members);
     if (rc != UCAN_OK) {
         return rc;
     }
 
-    token->raw = text;
-    token->signed_part = bytes_make(text.data, segments[0].len + 1
-                                               + segments[1].len);
-    cid_of(&token->cid, CID_RAW, text);
+    rc = ucan_jwt_payload_read(token, &members, embedded, memory);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
 
-    return UCAN_OK;
+    return check_algorithm(&algorithm, token->iss);
 }
 
 
@@ -124,32 +149,50 @@ int
 ucan_jwt_encode(const ucan_jwt_draft_t *draft, const signature_key_t *key,
     bytes_writer_t *w)
 {
-    uint8_t         sig[SIGNATURE_ED25519_LEN];
-    uint8_t         buf[UCAN_JWT_PAYLOAD_MAX], *start;
-    bytes_writer_t  payload;
-
-    bytes_writer_open(&payload, buf, sizeof(buf));
-    write_payload(draft, key, &payload);
+    uint8_t  sig[SIGNATURE_ED25519_LEN], *start;
 
     start = w->pos;
 
-    if (payload.failed
-        || base64_encode(BASE64_URL, bytes_of(ucan_jwt_header), w) != 0)
+    if (ucan_jwt_make_text(draft, bytes_make(key->did, DID_ED25519_LEN),
+                           DID_ED25519, w)
+        != 0)
     {
-        return -1;
-    }
-
-    bytes_writer_byte(w, '.');
-
-    if (base64_encode(BASE64_URL, bytes_writer_view(&payload), w) != 0) {
         return -1;
     }
 
     signature_sign(key, bytes_make(start, (size_t) (w->pos - start)), sig);
 
-    bytes_writer_byte(w, '.');
+    return add_signature(bytes_make(sig, sizeof(sig)), w);
+}
 
-    return base64_encode(BASE64_URL, bytes_make(sig, sizeof(sig)), w);
+
+int
+ucan_jwt_encode_by(const ucan_jwt_draft_t *draft,
+    const signature_signer_t *signer, bytes_writer_t *w)
+{
+    uint8_t         buf[SIGNATURE_SIGNER_SIG_MAX], *start;
+    bytes_writer_t  sig;
+
+    start = w->pos;
+
+    if (ucan_jwt_make_text(draft, signature_signer_did(signer),
+                           signer->key.algorithm, w)
+        != 0)
+    {
+        return -1;
+    }
+
+    bytes_writer_open(&sig, buf, sizeof(buf));
+
+    if (signature_signer_sign(signer,
+                              bytes_make(start, (size_t) (w->pos - start)),
+                              &sig)
+        != 0)
+    {
+        return -1;
+    }
+
+    return add_signature(bytes_writer_view(&sig), w);
 }
 
 
@@ -235,7 +278,7 @@ decode_object(bytes_t segment, json_scan_t *object, ucan_memory_t *memory)
 
 
 static ucan_verdict_t
-check_header(const json_scan_t *header)
+check_header(const json_scan_t *header, json_scan_t *algorithm)
 {
     json_scan_t  value;
 
@@ -245,438 +288,117 @@ check_header(const json_scan_t *header)
         return UCAN_MALFORMED;
     }
 
-    if (json_scan_find(header, "alg", &value) != 0
-        || value.type != JSON_SCAN_STRING)
+    if (json_scan_find(header, "alg", algorithm) != 0
+        || algorithm->type != JSON_SCAN_STRING)
     {
         return UCAN_MALFORMED;
-    }
-
-    /* 0.8 and 0.9 have their version here */
-
-    if (!json_scan_equal(&value, "EdDSA")
-        || json_scan_find(header, "ucv", &value) == 0)
-    {
-        return UCAN_UNSUPPORTED;
     }
 
     return UCAN_OK;
 }
 
 
-/* "0.10." and digits. */
+/* In one of two places and not in the other; "uav" is how 0.3 said it. */
 static ucan_verdict_t
-check_version(const json_scan_t *payload)
+read_version(ucan_token_t *token, const json_scan_t *header,
+    const ucan_jwt_members_t *members)
 {
-    size_t       i;
-    bytes_t      text, head;
-    json_scan_t  value;
+    int                        in_header, in_payload;
+    size_t                     i;
+    bytes_t                    text, head;
+    json_scan_t                value, old;
+    const ucan_jwt_version_t  *v;
 
-    if (json_scan_find(payload, "ucv", &value) != 0) {
+    in_header = json_scan_find(header, "ucv", &value) == 0;
+    in_payload = members->of[UCAN_JWT_UCV].raw.len != 0;
+
+    if (in_header == in_payload
+        || members->of[UCAN_JWT_UAV].raw.len != 0
+        || json_scan_find(header, "uav", &old) == 0)
+    {
         return UCAN_UNSUPPORTED;
+    }
+
+    if (in_payload) {
+        value = members->of[UCAN_JWT_UCV];
     }
 
     if (json_scan_plain(&value, &text) != 0) {
         return UCAN_MALFORMED;
     }
 
-    head = bytes_of("0.10.");
+    for (i = 0; i < ucan_jwt_version_count; i++) {
 
-    if (!bytes_start_with(text, head) || text.len == head.len) {
+        v = &ucan_jwt_versions[i];
+        head = bytes_of(v->head);
+
+        if (v->in_header == in_header
+            && bytes_start_with(text, head)
+            && match_patch(bytes_make(text.data + head.len,
+                                      text.len - head.len)))
+        {
+            token->version = v->version;
+            return UCAN_OK;
+        }
+    }
+
+    return UCAN_UNSUPPORTED;
+}
+
+
+/* A number without zeros in front. */
+static int
+match_patch(bytes_t text)
+{
+    size_t  i;
+
+    if (text.len == 0 || (text.data[0] == '0' && text.len != 1)) {
+        return 0;
+    }
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* The most frequent type is told by its text: its key is decoded once, when
+   the signature is checked. */
+static ucan_verdict_t
+check_algorithm(const json_scan_t *algorithm, bytes_t iss)
+{
+    did_key_t        key;
+    did_algorithm_t  type;
+
+    if (!ucan_token_did_signs(iss)) {
         return UCAN_UNSUPPORTED;
     }
 
-    for (i = head.len; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
+    type = DID_ED25519;
+
+    if (iss.len != DID_ED25519_LEN
+        || !bytes_start_with(iss, bytes_of(UCAN_JWT_ED25519_PREFIX)))
+    {
+        if (did_parse(iss, &key) != 0) {
             return UCAN_UNSUPPORTED;
         }
+
+        type = key.algorithm;
     }
 
-    return UCAN_OK;
+    return json_scan_equal(algorithm, signature_jwt_name(type))
+           ? UCAN_OK : UCAN_UNSUPPORTED;
 }
 
 
-static ucan_verdict_t
-read_payload(ucan_token_t *token, const json_scan_t *payload,
-    ucan_memory_t *memory)
+static int
+add_signature(bytes_t sig, bytes_writer_t *w)
 {
-    json_scan_t     value;
-    ucan_verdict_t  rc;
+    bytes_writer_byte(w, '.');
 
-    rc = check_version(payload);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    rc = read_did(payload, "iss", &token->iss, memory);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    rc = read_did(payload, "aud", &token->aud, memory);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    rc = read_window(token, payload);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    if (json_scan_find(payload, "nnc", &value) == 0) {
-        rc = copy_string(&value, &token->nonce, memory);
-        if (rc != UCAN_OK) {
-            return rc;
-        }
-    }
-
-    if (json_scan_find(payload, "fct", &value) == 0
-        && value.type != JSON_SCAN_OBJECT)
-    {
-        return UCAN_MALFORMED;
-    }
-
-    rc = read_proofs(token, payload, memory);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    rc = read_caps(token, payload, memory);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    return ucan_token_did_signs(token->iss) ? UCAN_OK : UCAN_UNSUPPORTED;
-}
-
-
-static ucan_verdict_t
-read_did(const json_scan_t *payload, const char *key, bytes_t *did,
-    ucan_memory_t *memory)
-{
-    json_scan_t     value;
-    ucan_verdict_t  rc;
-
-    if (json_scan_find(payload, key, &value) != 0) {
-        return UCAN_MALFORMED;
-    }
-
-    rc = copy_string(&value, did, memory);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    return ucan_token_did_valid(*did) ? UCAN_OK : UCAN_MALFORMED;
-}
-
-
-static ucan_verdict_t
-read_window(ucan_token_t *token, const json_scan_t *payload)
-{
-    json_scan_t  value;
-
-    if (json_scan_find(payload, "exp", &value) != 0) {
-        return UCAN_MALFORMED;
-    }
-
-    if (value.type != JSON_SCAN_NULL) {
-
-        if (json_scan_integer(&value, &token->exp) != 0) {
-            return UCAN_MALFORMED;
-        }
-
-        token->has_exp = 1;
-    }
-
-    if (json_scan_find(payload, "nbf", &value) == 0) {
-
-        if (json_scan_integer(&value, &token->nbf) != 0) {
-            return UCAN_MALFORMED;
-        }
-
-        token->has_nbf = 1;
-    }
-
-    return UCAN_OK;
-}
-
-
-/* A proof named by another kind of CID is one that nobody can present. */
-static ucan_verdict_t
-read_proofs(ucan_token_t *token, const json_scan_t *payload,
-    ucan_memory_t *memory)
-{
-    cid_t        *cid;
-    size_t        pos, count;
-    bytes_t       text;
-    json_scan_t   list, value;
-
-    if (json_scan_find(payload, "prf", &list) != 0) {
-        return UCAN_OK;
-    }
-
-    if (list.type != JSON_SCAN_ARRAY) {
-        return UCAN_MALFORMED;
-    }
-
-    count = count_values(&list);
-
-    if (count == 0) {
-        return UCAN_OK;
-    }
-
-    if (count > UCAN_TOKEN_PROOFS_MAX) {
-        return UCAN_TOO_LARGE;
-    }
-
-    token->proofs = memory->alloc(memory->data, count * sizeof(cid_t));
-    if (token->proofs == NULL) {
-        return UCAN_NO_MEMORY;
-    }
-
-    pos = 0;
-
-    while (json_scan_next(&list, &pos, NULL, &value) == 0) {
-
-        if (value.type != JSON_SCAN_STRING) {
-            return UCAN_MALFORMED;
-        }
-
-        cid = &token->proofs[token->proof_count];
-
-        if (json_scan_plain(&value, &text) == 0
-            && cid_parse(cid, text) == 0
-            && cid->codec == CID_RAW)
-        {
-            token->proof_count++;
-
-        } else {
-            token->foreign = 1;
-        }
-    }
-
-    return UCAN_OK;
-}
-
-
-static ucan_verdict_t
-read_caps(ucan_token_t *token, const json_scan_t *payload,
-    ucan_memory_t *memory)
-{
-    size_t          count;
-    json_scan_t     cap;
-    ucan_verdict_t  rc;
-
-    if (json_scan_find(payload, "cap", &cap) != 0
-        || cap.type != JSON_SCAN_OBJECT)
-    {
-        return UCAN_MALFORMED;
-    }
-
-    token->caps = cap.raw;
-
-    rc = count_caps(&cap, &count);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
-
-    if (count == 0) {
-        return UCAN_OK;
-    }
-
-    token->capabilities = memory->alloc(memory->data,
-                                        count * sizeof(ucan_token_cap_t));
-    if (token->capabilities == NULL) {
-        return UCAN_NO_MEMORY;
-    }
-
-    return fill_caps(token, &cap, memory);
-}
-
-
-/* Checks the form of all and counts the entries.  An empty list of caveats
-   would mean "never": nobody has a use for it, so it is refused. */
-static ucan_verdict_t
-count_caps(const json_scan_t *cap, size_t *count)
-{
-    size_t       pos, inner, entry, n;
-    json_scan_t  key, abilities, list, caveat;
-
-    *count = 0;
-    pos = 0;
-
-    while (json_scan_next(cap, &pos, &key, &abilities) == 0) {
-
-        if (abilities.type != JSON_SCAN_OBJECT) {
-            return UCAN_MALFORMED;
-        }
-
-        inner = 0;
-
-        while (json_scan_next(&abilities, &inner, &key, &list) == 0) {
-
-            if (list.type != JSON_SCAN_ARRAY) {
-                return UCAN_MALFORMED;
-            }
-
-            entry = 0;
-
-            for (n = 0;
-                 json_scan_next(&list, &entry, NULL, &caveat) == 0;
-                 n++)
-            {
-                if (caveat.type != JSON_SCAN_OBJECT) {
-                    return UCAN_MALFORMED;
-                }
-            }
-
-            if (n == 0) {
-                return UCAN_MALFORMED;
-            }
-
-            *count += n;
-        }
-    }
-
-    return (*count > UCAN_TOKEN_CAPS_MAX) ? UCAN_TOO_LARGE : UCAN_OK;
-}
-
-
-static ucan_verdict_t
-fill_caps(ucan_token_t *token, const json_scan_t *cap, ucan_memory_t *memory)
-{
-    size_t             pos, inner, entry;
-    bytes_t            with, can;
-    json_scan_t        key, abilities, list, caveat;
-    ucan_verdict_t     rc;
-    ucan_token_cap_t  *next;
-
-    pos = 0;
-
-    while (json_scan_next(cap, &pos, &key, &abilities) == 0) {
-
-        rc = copy_string(&key, &with, memory);
-        if (rc != UCAN_OK) {
-            return rc;
-        }
-
-        inner = 0;
-
-        while (json_scan_next(&abilities, &inner, &key, &list) == 0) {
-
-            rc = copy_string(&key, &can, memory);
-            if (rc != UCAN_OK) {
-                return rc;
-            }
-
-            entry = 0;
-
-            while (json_scan_next(&list, &entry, NULL, &caveat) == 0) {
-                next = &token->capabilities[token->capability_count++];
-                next->with = with;
-                next->can = can;
-                next->caveat = caveat.raw;
-            }
-        }
-    }
-
-    return UCAN_OK;
-}
-
-
-/* The text of a string; in place when nothing in it is escaped. */
-static ucan_verdict_t
-copy_string(const json_scan_t *value, bytes_t *text, ucan_memory_t *memory)
-{
-    void            *buf;
-    bytes_writer_t   w;
-
-    if (value->type != JSON_SCAN_STRING) {
-        return UCAN_MALFORMED;
-    }
-
-    if (json_scan_plain(value, text) == 0) {
-        return UCAN_OK;
-    }
-
-    buf = memory->alloc(memory->data, value->text.len);
-    if (buf == NULL) {
-        return UCAN_NO_MEMORY;
-    }
-
-    bytes_writer_open(&w, buf, value->text.len);
-
-    if (json_scan_string(value, &w) != 0) {
-        return UCAN_MALFORMED;
-    }
-
-    *text = bytes_writer_view(&w);
-
-    return UCAN_OK;
-}
-
-
-static size_t
-count_values(const json_scan_t *parent)
-{
-    size_t       n, pos;
-    json_scan_t  value;
-
-    n = 0;
-    pos = 0;
-
-    while (json_scan_next(parent, &pos, NULL, &value) == 0) {
-        n++;
-    }
-
-    return n;
-}
-
-
-static void
-write_payload(const ucan_jwt_draft_t *draft, const signature_key_t *key,
-    bytes_writer_t *w)
-{
-    size_t          i;
-    uint8_t         buf[CID_TEXT_LEN];
-    json_write_t    j;
-    bytes_writer_t  text;
-
-    json_write_open(&j, w);
-    json_write_object(&j);
-    json_write_member_text(&j, "ucv", "0.10.0");
-    json_write_member(&j, "iss", bytes_make(key->did, DID_ED25519_LEN));
-    json_write_member(&j, "aud", draft->aud);
-
-    if (draft->exp < 0) {
-        json_write_key(&j, "exp");
-        json_write_null(&j);
-
-    } else {
-        json_write_member_integer(&j, "exp", draft->exp);
-    }
-
-    if (draft->nbf >= 0) {
-        json_write_member_integer(&j, "nbf", draft->nbf);
-    }
-
-    if (draft->nonce.len != 0) {
-        json_write_member(&j, "nnc", draft->nonce);
-    }
-
-    json_write_member_raw(&j, "cap", draft->caps);
-
-    if (draft->proof_count != 0) {
-        json_write_key(&j, "prf");
-        json_write_array(&j);
-
-        for (i = 0; i < draft->proof_count; i++) {
-            bytes_writer_open(&text, buf, sizeof(buf));
-            cid_write(&draft->proofs[i], &text);
-            json_write_string(&j, bytes_writer_view(&text));
-        }
-
-        json_write_array_end(&j);
-    }
-
-    json_write_object_end(&j);
+    return base64_encode(BASE64_URL, sig, w);
 }

@@ -20,6 +20,8 @@
 /* Proofs that a 0.8 token carries in itself; views into memory. */
 typedef struct {
     bytes_t  list[UCAN_TOKEN_PROOFS_MAX];
+    size_t   proof[UCAN_TOKEN_PROOFS_MAX];    /* of each, the index of its
+                                                 CID in token->proofs */
     size_t   count;
 } ucan_jwt_embedded_t;
 
@@ -31,24 +33,30 @@ typedef struct {
 ucan_verdict_t ucan_jwt_decode(ucan_token_t *token, bytes_t text,
     ucan_jwt_embedded_t *embedded, ucan_memory_t *memory);
 
+/* The same for a text whose CID the caller has computed. */
+ucan_verdict_t ucan_jwt_decode_known(ucan_token_t *token, bytes_t text,
+    const cid_t *cid, ucan_jwt_embedded_t *embedded, ucan_memory_t *memory);
+
 
 typedef struct {
-    unsigned      version;        /* UCAN_TOKEN_VERSION_08, _09, _10; 0 is
+    unsigned        version;      /* UCAN_TOKEN_VERSION_08, _09, _10; 0 is
                                      0.10 */
-    bytes_t       aud;
-    bytes_t       caps;           /* JSON, already valid: the object "cap",
+    bytes_t         aud;
+    bytes_t         caps;         /* JSON, already valid: the object "cap",
                                      before 0.10 the list "att" */
     const bytes_t  *embedded;     /* 0.8: the JWTs themselves */
     size_t          embedded_count;
-    bytes_t       nonce;          /* text; empty: none */
-    const cid_t  *proofs;
-    size_t        proof_count;
-    int64_t       exp;            /* seconds; negative: null */
-    int64_t       nbf;            /* seconds; negative: absent */
+    bytes_t         nonce;        /* text; empty: none */
+    const cid_t    *proofs;
+    size_t          proof_count;
+    int64_t         exp;          /* seconds; negative: null */
+    int64_t         nbf;          /* seconds; negative: absent */
 } ucan_jwt_draft_t;
 
 
-/* Signs a draft with key and appends the JWT to w.  0, or -1: no room. */
+/* Signs a draft with key and appends the JWT to w.  0, or -1: no room, or
+   the version has no such token (0.8 without an expiry, a proof embedded in
+   another version). */
 int ucan_jwt_encode(const ucan_jwt_draft_t *draft,
     const signature_key_t *key, bytes_writer_t *w);
 

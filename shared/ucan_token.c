@@ -30,8 +30,41 @@ typedef struct {
 } ucan_verdict_name_t;
 
 
+/* A JWT that was received, or stands in another one. */
+typedef struct {
+    bytes_t   text;
+    cid_t     cid;
+    size_t    depth;              /* 1: it was received by itself */
+    unsigned  broken:1;           /* it is no token */
+} ucan_token_text_t;
+
+
+typedef struct {
+    ucan_bundle_t      *bundle;
+    ucan_memory_t      *memory;
+    size_t              depth_max;
+    size_t              max;      /* of texts */
+    size_t              count;
+    size_t              broken;
+    ucan_token_text_t   texts[UCAN_TOKEN_COUNT_MAX];    /* distinct */
+} ucan_token_unfold_t;
+
+
 static ucan_verdict_t parse_jwts(ucan_bundle_t *bundle, bytes_t token,
     bytes_t proofs, const ucan_limits_t *limits, ucan_memory_t *memory);
+static void open_unfold(ucan_token_unfold_t *u, ucan_bundle_t *bundle,
+    const ucan_limits_t *limits, ucan_memory_t *memory);
+static ucan_verdict_t add_text(ucan_token_unfold_t *u, bytes_t text,
+    const cid_t *cid, size_t depth);
+static ucan_verdict_t unfold(ucan_token_unfold_t *u);
+static void forget_broken(ucan_token_unfold_t *u);
+static int find_broken(const ucan_token_unfold_t *u, const cid_t *cid);
+static ucan_verdict_t reserve_tokens(ucan_bundle_t *bundle, size_t count,
+    ucan_memory_t *memory);
+static ucan_verdict_t append_jwt(ucan_bundle_t *bundle, bytes_t raw,
+    const ucan_limits_t *limits, ucan_memory_t *memory);
+static ucan_verdict_t append_delegation(ucan_bundle_t *bundle, bytes_t raw,
+    const ucan_limits_t *limits, ucan_memory_t *memory);
 static ucan_verdict_t parse_container(ucan_bundle_t *bundle, bytes_t token,
     const ucan_limits_t *limits, ucan_memory_t *memory);
 static ucan_verdict_t add_envelope(ucan_bundle_t *bundle, bytes_t raw,
@@ -164,10 +197,9 @@ ucan_bundle_parse_envelopes(ucan_bundle_t *bundle, const bytes_t *list,
         return UCAN_TOO_LARGE;
     }
 
-    bundle->tokens = memory->alloc(memory->data,
-                                   count * sizeof(ucan_token_t));
-    if (bundle->tokens == NULL) {
-        return UCAN_NO_MEMORY;
+    rc = reserve_tokens(bundle, count, memory);
+    if (rc != UCAN_OK) {
+        return rc;
     }
 
     for (i = 0; i < count; i++) {
@@ -180,6 +212,33 @@ ucan_bundle_parse_envelopes(ucan_bundle_t *bundle, const bytes_t *list,
     }
 
     return UCAN_OK;
+}
+
+
+ucan_verdict_t
+ucan_bundle_add(ucan_bundle_t *bundle, bytes_t raw,
+    const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    int             jwt, jwts;
+    ucan_verdict_t  rc;
+
+    if (raw.len == 0) {
+        return UCAN_MALFORMED;
+    }
+
+    /* proofs of 0.x prove nothing of 1.0, and the other way round */
+
+    jwt = raw.data[0] == 'e';
+    jwts = bundle->count != 0 && bundle->tokens[0].kind == UCAN_TOKEN_JWT;
+
+    if (bundle->count != 0 && jwt != jwts) {
+        return UCAN_OK;
+    }
+
+    rc = jwt ? append_jwt(bundle, raw, limits, memory)
+             : append_delegation(bundle, raw, limits, memory);
+
+    return (rc == UCAN_UNSUPPORTED) ? UCAN_OK : rc;
 }
 
 
@@ -299,58 +358,310 @@ static ucan_verdict_t
 parse_jwts(ucan_bundle_t *bundle, bytes_t token, bytes_t proofs,
     const ucan_limits_t *limits, ucan_memory_t *memory)
 {
-    size_t           count;
-    bytes_t          item;
-    ucan_token_t    *next;
-    bytes_reader_t   r;
-    ucan_verdict_t   rc;
+    size_t                count;
+    bytes_t               item;
+    bytes_reader_t        r;
+    ucan_verdict_t        rc;
+    ucan_token_unfold_t   u;
 
     count = 1 + count_items(proofs);
 
-    if (count > limits->count_max || count > UCAN_TOKEN_COUNT_MAX) {
+    open_unfold(&u, bundle, limits, memory);
+
+    if (count > u.max) {
         return UCAN_TOO_LARGE;
     }
 
-    bundle->tokens = memory->alloc(memory->data,
-                                   count * sizeof(ucan_token_t));
-    if (bundle->tokens == NULL) {
-        return UCAN_NO_MEMORY;
-    }
-
-    rc = ucan_jwt_decode(&bundle->tokens[0], token, NULL, memory);
+    rc = reserve_tokens(bundle, count, memory);
     if (rc != UCAN_OK) {
         return rc;
     }
 
-    bundle->count = 1;
+    (void) add_text(&u, token, NULL, 1);
 
     bytes_reader_open(&r, proofs);
 
     while (bytes_reader_left(&r) != 0) {
         item = next_item(&r);
-        if (item.len == 0) {
-            continue;
-        }
 
-        next = &bundle->tokens[bundle->count];
-
-        rc = ucan_jwt_decode(next, item, NULL, memory);
-        if (rc == UCAN_NO_MEMORY) {
-            bundle->count = 0;
-            return rc;
-        }
-
-        if (rc == UCAN_OK && ucan_bundle_find(bundle, &next->cid) == NULL) {
-            bundle->count++;
+        if (item.len != 0) {
+            (void) add_text(&u, item, NULL, 1);
         }
     }
 
-    if (count_caps(bundle) > UCAN_TOKEN_CAPS_MAX) {
+    rc = unfold(&u);
+    if (rc != UCAN_OK) {
         bundle->count = 0;
-        return UCAN_TOO_LARGE;
+        return rc;
     }
 
     bundle->top = &bundle->tokens[0];
+
+    return UCAN_OK;
+}
+
+
+/* At most as many texts as tokens may come to the bundle. */
+static void
+open_unfold(ucan_token_unfold_t *u, ucan_bundle_t *bundle,
+    const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    size_t  max;
+
+    max = (limits->count_max < UCAN_TOKEN_COUNT_MAX) ? limits->count_max
+                                                     : UCAN_TOKEN_COUNT_MAX;
+
+    u->bundle = bundle;
+    u->memory = memory;
+    u->depth_max = limits->depth_max;
+    u->max = (bundle->count < max) ? max - bundle->count : 0;
+    u->count = 0;
+    u->broken = 0;
+}
+
+
+/* Keeps a JWT to be decoded, once; cid may be NULL. */
+static ucan_verdict_t
+add_text(ucan_token_unfold_t *u, bytes_t text, const cid_t *cid, size_t depth)
+{
+    size_t               i;
+    ucan_token_text_t   *next;
+    cid_t                own;
+
+    if (cid == NULL) {
+        cid_of(&own, CID_RAW, text);
+        cid = &own;
+    }
+
+    for (i = 0; i < u->count; i++) {
+        if (cid_equal(&u->texts[i].cid, cid)) {
+            return UCAN_OK;
+        }
+    }
+
+    if (ucan_bundle_find(u->bundle, cid) != NULL) {
+        return UCAN_OK;
+    }
+
+    if (u->count == u->max) {
+        return UCAN_TOO_LARGE;
+    }
+
+    next = &u->texts[u->count++];
+    next->text = text;
+    next->cid = *cid;
+    next->depth = depth;
+    next->broken = 0;
+
+    return UCAN_OK;
+}
+
+
+/*
+ * Decodes the texts, and those that 0.8 tokens among them embed, level by
+ * level.  Each distinct one is decoded once, and as each level of nesting
+ * makes its text longer by a third, all levels together are a few times as
+ * long as what was received.  The first text has to be a token.
+ */
+
+static ucan_verdict_t
+unfold(ucan_token_unfold_t *u)
+{
+    size_t                i, j;
+    ucan_token_t         *token;
+    ucan_verdict_t        rc;
+    ucan_jwt_embedded_t   embedded;
+
+    for (i = 0; i < u->count; i++) {
+
+        rc = reserve_tokens(u->bundle, u->bundle->count + 1, u->memory);
+        if (rc != UCAN_OK) {
+            return rc;
+        }
+
+        token = &u->bundle->tokens[u->bundle->count];
+
+        rc = ucan_jwt_decode_known(token, u->texts[i].text, &u->texts[i].cid,
+                                   &embedded, u->memory);
+
+        if (rc == UCAN_NO_MEMORY || (rc != UCAN_OK && i == 0)) {
+            return rc;
+        }
+
+        if (rc != UCAN_OK) {
+            u->texts[i].broken = 1;
+            u->broken++;
+            continue;
+        }
+
+        u->bundle->count++;
+
+        /* no path leads to what is nested deeper */
+
+        for (j = 0;
+             j < embedded.count && u->texts[i].depth <= u->depth_max;
+             j++)
+        {
+            rc = add_text(u, embedded.list[j],
+                          &token->proofs[embedded.proof[j]],
+                          u->texts[i].depth + 1);
+            if (rc != UCAN_OK) {
+                return rc;
+            }
+        }
+    }
+
+    forget_broken(u);
+
+    return (count_caps(u->bundle) > UCAN_TOKEN_CAPS_MAX) ? UCAN_TOO_LARGE
+                                                         : UCAN_OK;
+}
+
+
+/* A proof that was presented and is no token is one that nobody can present:
+   it must not be asked for again. */
+static void
+forget_broken(ucan_token_unfold_t *u)
+{
+    size_t         i, j, kept;
+    ucan_token_t  *token;
+
+    if (u->broken == 0) {
+        return;
+    }
+
+    for (i = 0; i < u->bundle->count; i++) {
+        token = &u->bundle->tokens[i];
+        kept = 0;
+
+        for (j = 0; j < token->proof_count; j++) {
+            if (!find_broken(u, &token->proofs[j])) {
+                token->proofs[kept++] = token->proofs[j];
+            }
+        }
+
+        if (kept != token->proof_count) {
+            token->proof_count = kept;
+            token->foreign = 1;
+        }
+    }
+}
+
+
+static int
+find_broken(const ucan_token_unfold_t *u, const cid_t *cid)
+{
+    size_t  i;
+
+    for (i = 0; i < u->count; i++) {
+        if (u->texts[i].broken && cid_equal(&u->texts[i].cid, cid)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Makes room for count tokens in all; what is outgrown stays the memory's. */
+static ucan_verdict_t
+reserve_tokens(ucan_bundle_t *bundle, size_t count, ucan_memory_t *memory)
+{
+    size_t         capacity;
+    ucan_token_t  *tokens;
+
+    if (count <= bundle->capacity) {
+        return UCAN_OK;
+    }
+
+    capacity = 2 * bundle->capacity;
+
+    if (capacity > UCAN_TOKEN_COUNT_MAX) {
+        capacity = UCAN_TOKEN_COUNT_MAX;
+    }
+
+    if (capacity < count) {
+        capacity = count;
+    }
+
+    tokens = memory->alloc(memory->data, capacity * sizeof(ucan_token_t));
+    if (tokens == NULL) {
+        return UCAN_NO_MEMORY;
+    }
+
+    if (bundle->count != 0) {
+        memcpy(tokens, bundle->tokens, bundle->count * sizeof(ucan_token_t));
+    }
+
+    if (bundle->top != NULL) {
+        bundle->top = tokens + (bundle->top - bundle->tokens);
+    }
+
+    bundle->tokens = tokens;
+    bundle->capacity = capacity;
+
+    return UCAN_OK;
+}
+
+
+/* A JWT that was found elsewhere, with what it embeds. */
+static ucan_verdict_t
+append_jwt(ucan_bundle_t *bundle, bytes_t raw, const ucan_limits_t *limits,
+    ucan_memory_t *memory)
+{
+    size_t                count;
+    ucan_verdict_t        rc;
+    ucan_token_unfold_t   u;
+
+    count = bundle->count;
+
+    open_unfold(&u, bundle, limits, memory);
+
+    rc = add_text(&u, raw, NULL, 1);
+
+    if (rc == UCAN_OK) {
+        rc = unfold(&u);
+    }
+
+    if (rc != UCAN_OK) {
+        bundle->count = count;
+    }
+
+    return rc;
+}
+
+
+static ucan_verdict_t
+append_delegation(ucan_bundle_t *bundle, bytes_t raw,
+    const ucan_limits_t *limits, ucan_memory_t *memory)
+{
+    ucan_token_t     token;
+    ucan_verdict_t   rc;
+
+    rc = ucan_envelope_decode(&token, raw, memory);
+
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    if (token.kind != UCAN_TOKEN_DELEGATION
+        || ucan_bundle_find(bundle, &token.cid) != NULL)
+    {
+        return UCAN_OK;
+    }
+
+    if (bundle->count >= limits->count_max
+        || bundle->count >= UCAN_TOKEN_COUNT_MAX)
+    {
+        return UCAN_TOO_LARGE;
+    }
+
+    rc = reserve_tokens(bundle, bundle->count + 1, memory);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    bundle->tokens[bundle->count++] = token;
 
     return UCAN_OK;
 }

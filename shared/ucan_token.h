@@ -62,6 +62,8 @@ typedef struct {
     bytes_t  with;                /* resource, a URI */
     bytes_t  can;                 /* ability */
     bytes_t  caveat;              /* JSON object */
+    int      wild;                /* can is "ns/" and a star, which in this
+                                     version covers all of "ns/..." */
 } ucan_token_cap_t;
 
 

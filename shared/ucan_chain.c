@@ -22,32 +22,40 @@
 
 #include "cbor.h"
 #include "grant.h"
-#include "ucan_chain.h"
+#include "ucan_chain_args.h"
 #include "ucan_walk.h"
 
-
-#define UCAN_CHAIN_ARGS_CBOR_MAX                                              \
-    (9 + UCAN_CHAIN_ARGS_MAX                                                  \
-         * (UCAN_CHAIN_NAME_BYTES_MAX + UCAN_CHAIN_ARG_BYTES_MAX + 10))
 
 #define UCAN_CHAIN_RESOURCE_MAX  4096    /* bytes: DID, kind and id */
 
 
-static ucan_verdict_t check_top(ucan_walk_t *walk);
+static ucan_verdict_t check_kind(const ucan_chain_t *chain,
+    const ucan_token_t *top, int64_t now);
+static ucan_verdict_t check_top(const ucan_chain_t *chain,
+    ucan_walk_t *walk);
+static ucan_verdict_t check_request(const ucan_token_t *top,
+    const ucan_http_t *http);
 static ucan_verdict_t check_session(const ucan_token_t *top);
 static ucan_verdict_t check_lifetime(const ucan_token_t *top,
     const ucan_trust_t *trust, int64_t now);
+static ucan_verdict_t ask(ucan_chain_t *chain, const ucan_request_t *request,
+    const ucan_resource_t *resource, int64_t now);
 static ucan_verdict_t find_any(ucan_chain_t *chain, ucan_walk_t *walk);
 static ucan_verdict_t find_request(ucan_chain_t *chain, ucan_walk_t *walk,
+    const ucan_request_t *request, const ucan_resource_t *resource);
+static ucan_verdict_t find_session_v1(ucan_chain_t *chain, ucan_walk_t *walk,
     const ucan_request_t *request);
-static ucan_verdict_t find_session_v1(ucan_walk_t *walk,
-    const ucan_request_t *request);
+static ucan_verdict_t find_invocation(ucan_chain_t *chain,
+    ucan_walk_t *walk);
+static ucan_verdict_t find_resource(ucan_walk_t *walk,
+    const ucan_request_t *request, const ucan_resource_t *resource);
 static ucan_verdict_t find_session_jwt(ucan_walk_t *walk,
     const ucan_request_t *request);
 static ucan_verdict_t match_args(const ucan_token_t *invocation,
     const ucan_request_t *request);
-static ucan_verdict_t write_args(bytes_writer_t *w,
-    const ucan_request_t *request);
+static size_t order_tokens(const ucan_bundle_t *bundle, uint8_t *order);
+static bytes_t ability_of(const ucan_request_t *request);
+static ucan_verdict_t refuse_command(ucan_chain_t *chain, int64_t now);
 static int match_list(const bytes_t *list, size_t count, bytes_t did);
 static int opens_session(const ucan_token_t *top);
 static void finish(ucan_chain_t *chain, const ucan_walk_t *walk,
@@ -58,6 +66,14 @@ ucan_verdict_t
 ucan_chain_open(ucan_chain_t *chain, ucan_bundle_t *bundle,
     const ucan_trust_t *trust, int64_t now)
 {
+    return ucan_chain_open_http(chain, bundle, trust, NULL, now);
+}
+
+
+ucan_verdict_t
+ucan_chain_open_http(ucan_chain_t *chain, ucan_bundle_t *bundle,
+    const ucan_trust_t *trust, const ucan_http_t *http, int64_t now)
+{
     ucan_walk_t     walk;
     ucan_token_t   *top;
     ucan_verdict_t  rc;
@@ -66,6 +82,7 @@ ucan_chain_open(ucan_chain_t *chain, ucan_bundle_t *bundle,
 
     chain->bundle = bundle;
     chain->trust = trust;
+    chain->http = http;
 
     top = bundle->top;
 
@@ -80,31 +97,13 @@ ucan_chain_open(ucan_chain_t *chain, ucan_bundle_t *bundle,
 
     ucan_walk_open(&walk, bundle, trust, now);
 
-    if (!match_list(trust->audiences, trust->audience_count, top->aud)) {
-        ucan_walk_note(&walk, UCAN_WRONG_AUDIENCE, top);
-        finish(chain, &walk, UCAN_WRONG_AUDIENCE);
-        return UCAN_WRONG_AUDIENCE;
-    }
-
-    rc = UCAN_OK;
-
-    if (chain->kind == UCAN_CHAIN_SESSION) {
-
-        rc = check_session(top);
-
-        if (rc == UCAN_OK) {
-            rc = check_lifetime(top, trust, now);
-        }
-
-    } else if (!match_list(trust->anchors, trust->anchor_count, top->sub)) {
-        rc = UCAN_WRONG_SUBJECT;
-    }
+    rc = check_kind(chain, top, now);
 
     if (rc != UCAN_OK) {
         ucan_walk_note(&walk, rc, top);
 
     } else {
-        rc = check_top(&walk);
+        rc = check_top(chain, &walk);
     }
 
     if (rc == UCAN_OK) {
@@ -115,9 +114,13 @@ ucan_chain_open(ucan_chain_t *chain, ucan_bundle_t *bundle,
 
     if (rc == UCAN_OK) {
         ucan_walk_lessen(&walk, top);
+
         chain->root = walk.root;
         chain->expires = walk.expires;
         chain->depth = walk.depth;
+        chain->path_count = walk.path_count;
+        memcpy(chain->path, walk.path,
+               walk.path_count * sizeof(walk.path[0]));
     }
 
     return rc;
@@ -128,28 +131,17 @@ ucan_verdict_t
 ucan_chain_allow(ucan_chain_t *chain, const ucan_request_t *request,
     int64_t now)
 {
-    ucan_walk_t     walk;
-    ucan_verdict_t  rc;
+    const ucan_token_t  *top;
 
-    ucan_walk_open(&walk, chain->bundle, chain->trust, now);
+    top = chain->bundle->top;
 
-    rc = check_top(&walk);
-
-    if (rc == UCAN_OK
-        && chain->kind == UCAN_CHAIN_INVOCATION
-        && !bytes_equal(chain->bundle->top->cmd, request->command))
+    if (chain->kind == UCAN_CHAIN_INVOCATION
+        && !bytes_equal(top->cmd, request->command))
     {
-        rc = UCAN_NOT_COVERED;
-        ucan_walk_note(&walk, rc, chain->bundle->top);
+        return refuse_command(chain, now);
     }
 
-    if (rc == UCAN_OK) {
-        rc = find_request(chain, &walk, request);
-    }
-
-    finish(chain, &walk, rc);
-
-    return rc;
+    return ask(chain, request, NULL, now);
 }
 
 
@@ -157,33 +149,80 @@ ucan_verdict_t
 ucan_chain_require(ucan_chain_t *chain, const ucan_request_t *request,
     const ucan_resource_t *resource, int64_t now)
 {
-    ucan_walk_t     walk;
-    ucan_verdict_t  rc;
+    const ucan_token_t  *top;
 
-    (void) resource;
+    top = chain->bundle->top;
 
-    if (chain->kind == UCAN_CHAIN_SESSION) {
-        return ucan_chain_allow(chain, request, now);
-    }
-
-    ucan_walk_open(&walk, chain->bundle, chain->trust, now);
-
-    rc = check_top(&walk);
-
-    if (rc == UCAN_OK
-        && !ucan_chain_covers(request->command, chain->bundle->top->cmd))
+    if (chain->kind == UCAN_CHAIN_INVOCATION
+        && !ucan_chain_covers(request->command, top->cmd))
     {
-        rc = UCAN_NOT_COVERED;
-        ucan_walk_note(&walk, rc, chain->bundle->top);
+        return refuse_command(chain, now);
     }
 
-    if (rc == UCAN_OK) {
-        rc = find_request(chain, &walk, request);
+    return ask(chain, request, resource, now);
+}
+
+
+size_t
+ucan_chain_missing(const ucan_bundle_t *bundle, cid_t *list, size_t max)
+{
+    size_t               i, j, k, n, count;
+    uint8_t              order[UCAN_TOKEN_COUNT_MAX];
+    const cid_t         *cid;
+    const ucan_token_t  *token;
+
+    n = 0;
+    count = order_tokens(bundle, order);
+
+    for (i = 0; i < count; i++) {
+        token = &bundle->tokens[order[i]];
+
+        for (j = 0; j < token->proof_count; j++) {
+            cid = &token->proofs[j];
+
+            if (ucan_bundle_find(bundle, cid) != NULL) {
+                continue;
+            }
+
+            for (k = 0; k < n && !cid_equal(&list[k], cid); k++) { /* void */ }
+
+            if (k < n) {
+                continue;
+            }
+
+            if (n == max) {
+                return n;
+            }
+
+            list[n++] = *cid;
+        }
     }
 
-    finish(chain, &walk, rc);
+    return n;
+}
 
-    return rc;
+
+size_t
+ucan_chain_unchecked(const ucan_bundle_t *bundle, const ucan_trust_t *trust)
+{
+    size_t               i, n;
+    const ucan_token_t  *token;
+
+    n = 0;
+
+    for (i = 0; i < bundle->count; i++) {
+        token = &bundle->tokens[i];
+
+        if (token->seal == UCAN_TOKEN_UNCHECKED
+            && (trust->sealed == NULL
+                || ucan_walk_once(token)
+                || !trust->sealed(trust->data, &token->cid)))
+        {
+            n++;
+        }
+    }
+
+    return n;
 }
 
 
@@ -207,7 +246,7 @@ ucan_chain_allow_resource(ucan_chain_t *chain, bytes_t resource,
 
     ucan_walk_open(&walk, chain->bundle, chain->trust, now);
 
-    rc = check_top(&walk);
+    rc = check_top(chain, &walk);
 
     if (rc == UCAN_OK) {
         rc = ucan_walk_jwt_find(&walk, &want);
@@ -227,7 +266,7 @@ ucan_chain_alive(ucan_chain_t *chain, int64_t now)
 
     ucan_walk_open(&walk, chain->bundle, chain->trust, now);
 
-    rc = check_top(&walk);
+    rc = check_top(chain, &walk);
 
     if (rc == UCAN_OK) {
         rc = find_any(chain, &walk);
@@ -272,9 +311,14 @@ ucan_chain_holder(ucan_bundle_t *bundle, const ucan_trust_t *trust,
         return rc;
     }
 
+    rc = check_request(top, NULL);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
     ucan_walk_open(&walk, bundle, trust, now);
 
-    rc = check_top(&walk);
+    rc = ucan_walk_admit(&walk, top);
     if (rc != UCAN_OK) {
         return rc;
     }
@@ -367,11 +411,67 @@ ucan_chain_resource(bytes_writer_t *w, bytes_t subject,
 }
 
 
-/* Time, revocation and signature of the top itself. */
+/* What is decided once, from the top alone. */
 static ucan_verdict_t
-check_top(ucan_walk_t *walk)
+check_kind(const ucan_chain_t *chain, const ucan_token_t *top, int64_t now)
 {
-    return ucan_walk_admit(walk, walk->bundle->top);
+    ucan_verdict_t       rc;
+    const ucan_trust_t  *trust;
+
+    trust = chain->trust;
+
+    if (!match_list(trust->audiences, trust->audience_count, top->aud)) {
+        return UCAN_WRONG_AUDIENCE;
+    }
+
+    if (chain->kind == UCAN_CHAIN_INVOCATION) {
+        return match_list(trust->anchors, trust->anchor_count, top->sub)
+               ? UCAN_OK : UCAN_WRONG_SUBJECT;
+    }
+
+    rc = check_session(top);
+
+    return (rc == UCAN_OK) ? check_lifetime(top, trust, now) : rc;
+}
+
+
+/* Time, revocation and signature of the top itself, and what it says about
+   the HTTP request. */
+static ucan_verdict_t
+check_top(const ucan_chain_t *chain, ucan_walk_t *walk)
+{
+    ucan_token_t    *top;
+    ucan_verdict_t   rc;
+
+    top = walk->bundle->top;
+
+    rc = ucan_walk_admit(walk, top);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    rc = check_request(top, chain->http);
+    if (rc != UCAN_OK) {
+        ucan_walk_note(walk, rc, top);
+    }
+
+    return rc;
+}
+
+
+/* Without facts no "http" is about this request. */
+static ucan_verdict_t
+check_request(const ucan_token_t *top, const ucan_http_t *http)
+{
+    ucan_verdict_t  rc;
+
+    if (top->kind != UCAN_TOKEN_INVOCATION || top->args.len <= 1) {
+        return UCAN_OK;
+    }
+
+    rc = ucan_http_match(top->args, http);
+
+    return (rc == UCAN_NO_PROOF) ? UCAN_OK : rc;
 }
 
 
@@ -416,6 +516,27 @@ check_lifetime(const ucan_token_t *top, const ucan_trust_t *trust,
 }
 
 
+static ucan_verdict_t
+ask(ucan_chain_t *chain, const ucan_request_t *request,
+    const ucan_resource_t *resource, int64_t now)
+{
+    ucan_walk_t     walk;
+    ucan_verdict_t  rc;
+
+    ucan_walk_open(&walk, chain->bundle, chain->trust, now);
+
+    rc = check_top(chain, &walk);
+
+    if (rc == UCAN_OK) {
+        rc = find_request(chain, &walk, request, resource);
+    }
+
+    finish(chain, &walk, rc);
+
+    return rc;
+}
+
+
 /* Any living chain from an anchor to the holder; of an invocation, the one
    that it lists. */
 static ucan_verdict_t
@@ -433,7 +554,7 @@ find_any(ucan_chain_t *chain, ucan_walk_t *walk)
     }
 
     if (chain->kind == UCAN_CHAIN_INVOCATION) {
-        return ucan_walk_v1_follow(walk, top);
+        return find_invocation(chain, walk);
     }
 
     none = bytes_make(NULL, 0);
@@ -444,7 +565,7 @@ find_any(ucan_chain_t *chain, ucan_walk_t *walk)
 
 static ucan_verdict_t
 find_request(ucan_chain_t *chain, ucan_walk_t *walk,
-    const ucan_request_t *request)
+    const ucan_request_t *request, const ucan_resource_t *resource)
 {
     ucan_verdict_t  rc;
 
@@ -455,11 +576,12 @@ find_request(ucan_chain_t *chain, ucan_walk_t *walk,
     }
 
     if (chain->bundle->top->kind == UCAN_TOKEN_JWT) {
-        return find_session_jwt(walk, request);
+        return (resource != NULL) ? find_resource(walk, request, resource)
+                                  : find_session_jwt(walk, request);
     }
 
     if (chain->kind == UCAN_CHAIN_SESSION) {
-        return find_session_v1(walk, request);
+        return find_session_v1(chain, walk, request);
     }
 
     rc = match_args(chain->bundle->top, request);
@@ -468,26 +590,65 @@ find_request(ucan_chain_t *chain, ucan_walk_t *walk,
         return rc;
     }
 
-    return ucan_walk_v1_follow(walk, chain->bundle->top);
+    return find_invocation(chain, walk);
 }
 
 
 static ucan_verdict_t
-find_session_v1(ucan_walk_t *walk, const ucan_request_t *request)
+find_session_v1(ucan_chain_t *chain, ucan_walk_t *walk,
+    const ucan_request_t *request)
 {
-    uint8_t         buf[UCAN_CHAIN_ARGS_CBOR_MAX];
-    bytes_writer_t  w;
-    ucan_verdict_t  rc;
+    ucan_chain_args_t  args;
 
-    bytes_writer_open(&w, buf, sizeof(buf));
+    ucan_chain_args_open(&args, request, NULL, chain->http);
 
-    rc = write_args(&w, request);
-    if (rc != UCAN_OK) {
-        return rc;
-    }
+    walk->write_args = ucan_chain_args_write;
+    walk->data = &args;
 
     return ucan_walk_v1_find(walk, walk->bundle->top->iss, request->command,
-                             bytes_writer_view(&w));
+                             bytes_make(NULL, 0));
+}
+
+
+/* With the facts of the request known, they stand in the args that policies
+   see, whatever the invocation has in their place. */
+static ucan_verdict_t
+find_invocation(ucan_chain_t *chain, ucan_walk_t *walk)
+{
+    ucan_chain_args_t  args;
+
+    if (chain->http != NULL) {
+        ucan_chain_args_open(&args, NULL, walk->bundle->top, chain->http);
+
+        walk->write_args = ucan_chain_args_write;
+        walk->data = &args;
+    }
+
+    return ucan_walk_v1_follow(walk, walk->bundle->top);
+}
+
+
+/* What a location asks for that is no mesh's: its anchors own it. */
+static ucan_verdict_t
+find_resource(ucan_walk_t *walk, const ucan_request_t *request,
+    const ucan_resource_t *resource)
+{
+    ucan_walk_want_t  want;
+
+    if (resource->with.len == 0) {
+        return UCAN_NOT_COVERED;
+    }
+
+    memset(&want, 0, sizeof(want));
+
+    want.with = resource->with;
+    want.prefix = resource->prefix;
+    want.facts.args = request->args;
+    want.facts.arg_count = request->arg_count;
+    want.can = (resource->can.len != 0) ? resource->can
+                                        : ability_of(request);
+
+    return ucan_walk_jwt_find(walk, &want);
 }
 
 
@@ -504,12 +665,7 @@ find_session_jwt(ucan_walk_t *walk, const ucan_request_t *request)
 
     want.facts.args = request->args;
     want.facts.arg_count = request->arg_count;
-    want.can = bytes_make(request->command.data + 1,
-                          request->command.len - 1);
-
-    if (want.can.len == 0) {
-        want.can = bytes_of("*");
-    }
+    want.can = ability_of(request);
 
     for (i = 0; i < walk->trust->anchor_count; i++) {
 
@@ -555,44 +711,74 @@ match_args(const ucan_token_t *invocation, const ucan_request_t *request)
 }
 
 
-/* A DAG-CBOR map: keys by length, then bytewise, each once. */
-static ucan_verdict_t
-write_args(bytes_writer_t *w, const ucan_request_t *request)
+/* Indexes of all tokens: the top, what it leads to breadth first, then the
+   others. */
+static size_t
+order_tokens(const ucan_bundle_t *bundle, uint8_t *order)
 {
-    size_t             i, j;
-    const ucan_arg_t  *sorted[UCAN_CHAIN_ARGS_MAX], *arg;
+    size_t               i, head, n;
+    uint8_t              seen[UCAN_TOKEN_COUNT_MAX];
+    const ucan_token_t  *token, *proof;
 
-    for (i = 0; i < request->arg_count; i++) {
-        arg = &request->args[i];
+    memset(seen, 0, sizeof(seen));
 
-        if (arg->name.len > UCAN_CHAIN_NAME_BYTES_MAX
-            || arg->value.len > UCAN_CHAIN_ARG_BYTES_MAX)
-        {
-            return UCAN_TOO_LARGE;
-        }
+    n = 0;
 
-        for (j = i;
-             j > 0 && cbor_key_compare(sorted[j - 1]->name, arg->name) > 0;
-             j--)
-        {
-            sorted[j] = sorted[j - 1];
-        }
-
-        if (j > 0 && bytes_equal(sorted[j - 1]->name, arg->name)) {
-            return UCAN_MALFORMED;
-        }
-
-        sorted[j] = arg;
+    if (bundle->top != NULL) {
+        order[n] = (uint8_t) (bundle->top - bundle->tokens);
+        seen[order[n++]] = 1;
     }
 
-    cbor_write_map(w, request->arg_count);
+    for (head = 0; head < n; head++) {
+        token = &bundle->tokens[order[head]];
 
-    for (i = 0; i < request->arg_count; i++) {
-        cbor_write_text(w, sorted[i]->name);
-        cbor_write_text(w, sorted[i]->value);
+        for (i = 0; i < token->proof_count; i++) {
+            proof = ucan_bundle_find(bundle, &token->proofs[i]);
+
+            if (proof != NULL && !seen[proof - bundle->tokens]) {
+                order[n] = (uint8_t) (proof - bundle->tokens);
+                seen[order[n++]] = 1;
+            }
+        }
     }
 
-    return w->failed ? UCAN_TOO_LARGE : UCAN_OK;
+    for (i = 0; i < bundle->count; i++) {
+        if (!seen[i]) {
+            order[n++] = (uint8_t) i;
+        }
+    }
+
+    return n;
+}
+
+
+static bytes_t
+ability_of(const ucan_request_t *request)
+{
+    return (request->command.len > 1)
+           ? bytes_make(request->command.data + 1, request->command.len - 1)
+           : bytes_of("*");
+}
+
+
+static ucan_verdict_t
+refuse_command(ucan_chain_t *chain, int64_t now)
+{
+    ucan_walk_t     walk;
+    ucan_verdict_t  rc;
+
+    ucan_walk_open(&walk, chain->bundle, chain->trust, now);
+
+    rc = check_top(chain, &walk);
+
+    if (rc == UCAN_OK) {
+        rc = UCAN_NOT_COVERED;
+        ucan_walk_note(&walk, rc, chain->bundle->top);
+    }
+
+    finish(chain, &walk, rc);
+
+    return rc;
 }
 
 

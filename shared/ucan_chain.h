@@ -103,13 +103,14 @@ typedef struct {
     bytes_t              root;        /* anchor of the chain found */
     cid_t                cid;         /* of the top token */
     int64_t              expires;     /* seconds; least of top and path */
-    const ucan_token_t  *path[UCAN_TOKEN_DEPTH_MAX];    /* of the chain
+    const ucan_token_t  *path[UCAN_TOKEN_COUNT_MAX];    /* of the chain
                                          found, root first, top left out */
     size_t               path_count;
 
     /* facts of the HTTP request that is asked about: set by the caller before
-       it asks, as each asks for another; NULL: none are known, and policies
-       on ".http" fail */
+       it asks, as each asks for another (ucan_chain_open() begins with none,
+       ucan_chain_open_http() with those it is given); NULL: none are known,
+       and policies on ".http" fail */
     const ucan_http_t   *http;
 
     size_t               depth;       /* tokens on the path, top included */
@@ -118,9 +119,15 @@ typedef struct {
 } ucan_chain_t;
 
 
-/* Fills chain; UCAN_OK or the first rule that failed. */
+/* Fills chain; UCAN_OK or the first rule that failed.  chain->http becomes
+   NULL, so an invocation that is bound to a request does not open. */
 ucan_verdict_t ucan_chain_open(ucan_chain_t *chain, ucan_bundle_t *bundle,
     const ucan_trust_t *trust, int64_t now);
+
+/* The same about one HTTP request; http is borrowed as chain->http. */
+ucan_verdict_t ucan_chain_open_http(ucan_chain_t *chain,
+    ucan_bundle_t *bundle, const ucan_trust_t *trust,
+    const ucan_http_t *http, int64_t now);
 
 /* May the holder do this now?  UCAN_OK, or the closest reason why not. */
 ucan_verdict_t ucan_chain_allow(ucan_chain_t *chain,
@@ -129,9 +136,9 @@ ucan_verdict_t ucan_chain_allow(ucan_chain_t *chain,
 /* The requirement of a location: a session is asked as by
    ucan_chain_allow(); an invocation passes when its own command is the
    required one or lies below it (whoever answers sees that command).
-   resource: what 0.x tokens are asked for; NULL: that of a mesh.  An
-   invocation whose args have "http" must be about chain->http, here and in
-   ucan_chain_open() and ucan_chain_allow(); UCAN_WRONG_REQUEST. */
+   resource: what 0.x tokens are asked for; NULL: that of a mesh.  A top of
+   1.0 whose args have "http" must be about chain->http, here and in all other
+   questions; UCAN_WRONG_REQUEST. */
 ucan_verdict_t ucan_chain_require(ucan_chain_t *chain,
     const ucan_request_t *request, const ucan_resource_t *resource,
     int64_t now);

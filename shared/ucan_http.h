@@ -18,6 +18,7 @@
 #include "ucan_token.h"
 
 
+#define UCAN_HTTP_ARG       "http"   /* the argument's name */
 #define UCAN_HTTP_CBOR_MAX  12288    /* bytes of the facts in DAG-CBOR */
 #define UCAN_HTTP_HASH_LEN  34       /* bytes: 12 20 and a sha2-256 */
 
@@ -36,19 +37,29 @@ typedef struct {
 
 
 /* Appends the map {scheme, method, host, path, query, headers: {Origin,
-   User-Agent}}; headers that are absent are left out. */
+   User-Agent}}.  All members are there, a header that is absent as empty
+   text, as go-ucan has it.  Sets w->failed when there is no room, or when
+   a member is no UTF-8. */
 void ucan_http_write(const ucan_http_t *http, bytes_writer_t *w);
 
-/* The multihash that a client signs instead of the facts: over DAG-CBOR of
-   {"http": {headers, host, method, path, scheme}}.  Writes
-   UCAN_HTTP_HASH_LEN bytes.  0, or -1: beyond UCAN_HTTP_CBOR_MAX. */
+/* The multihash that a client of go-ucan (toolkit/server/extargs) signs
+   instead of the facts: 12 20 and the SHA-256 of the DAG-CBOR of the whole
+   map {"http": {host, path, method, scheme, headers: {Origin, User-Agent}}},
+   headers that are absent as empty text.  It leaves the query open.  Writes
+   UCAN_HTTP_HASH_LEN bytes.  0, or -1: beyond UCAN_HTTP_CBOR_MAX, or no
+   UTF-8. */
 int ucan_http_hash(const ucan_http_t *http, uint8_t *hash);
+
+/* The same with a member "query" (it may be empty) between path and method:
+   ours, for who wants all of the target bound. */
+int ucan_http_hash_query(const ucan_http_t *http, uint8_t *hash);
 
 /* What an invocation's args (DAG-CBOR map) say about the request: UCAN_OK
    when "http" is a map whose every member equals the fact of that name
-   (method, host and path are there at least), or is the multihash;
-   UCAN_NO_PROOF when there is no "http"; UCAN_WRONG_REQUEST otherwise, also
-   for members that are not known. */
+   (method, host and path are there at least, and query when the request has
+   one), or is one of both multihashes; UCAN_NO_PROOF when there is no "http";
+   UCAN_WRONG_REQUEST otherwise, also for members that are not known, and when
+   http is NULL. */
 ucan_verdict_t ucan_http_match(bytes_t args, const ucan_http_t *http);
 
 

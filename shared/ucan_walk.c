@@ -13,22 +13,40 @@
 #include "ucan_walk.h"
 
 
-static ucan_verdict_t check_token(const ucan_walk_t *walk,
+#define UCAN_WALK_QUESTION  64    /* work of asking who revoked a token */
+
+
+static ucan_verdict_t check_window(const ucan_walk_t *walk,
+    const ucan_token_t *token);
+static ucan_verdict_t check_revoked(ucan_walk_t *walk,
+    const ucan_token_t *token);
+static ucan_verdict_t check_signature(const ucan_walk_t *walk,
     ucan_token_t *token);
+static ucan_walk_set_t set_of(const ucan_walk_t *walk,
+    const ucan_token_t *token);
 static unsigned closeness(ucan_verdict_t verdict);
 
 
+/* Not wiped as a whole: most of it means nothing before it is set. */
 void
 ucan_walk_open(ucan_walk_t *walk, ucan_bundle_t *bundle,
     const ucan_trust_t *trust, int64_t now)
 {
-    memset(walk, 0, sizeof(ucan_walk_t));
-
     walk->bundle = bundle;
     walk->trust = trust;
     walk->now = now;
     walk->work = UCAN_WALK_WORK_MAX;
+    walk->write_args = NULL;
+    walk->data = NULL;
+    walk->verdict = UCAN_OK;
+    walk->failed = NULL;
+    walk->root = bytes_make(NULL, 0);
     walk->expires = UCAN_WALK_FOREVER;
+    walk->depth = 0;
+    walk->path_count = 0;
+    walk->tainted = 0;
+
+    memset(walk->states, UCAN_WALK_UNKNOWN, bundle->count);
 }
 
 
@@ -62,7 +80,15 @@ ucan_walk_admit(ucan_walk_t *walk, ucan_token_t *token)
         return UCAN_OK;
     }
 
-    rc = check_token(walk, token);
+    rc = check_window(walk, token);
+
+    if (rc == UCAN_OK) {
+        rc = check_revoked(walk, token);
+    }
+
+    if (rc == UCAN_OK) {
+        rc = check_signature(walk, token);
+    }
 
     if (rc != UCAN_OK) {
         walk->states[i] = UCAN_WALK_REFUSED;
@@ -73,6 +99,57 @@ ucan_walk_admit(ucan_walk_t *walk, ucan_token_t *token)
     walk->states[i] = UCAN_WALK_ADMITTED;
 
     return UCAN_OK;
+}
+
+
+ucan_walk_set_t
+ucan_walk_taint(const ucan_walk_t *walk, const ucan_token_t *token)
+{
+    if (walk->tainted == 0 || token == NULL) {
+        return 0;
+    }
+
+    return walk->tainted & set_of(walk, token);
+}
+
+
+int
+ucan_walk_severed(ucan_walk_t *walk, ucan_walk_set_t taints,
+    const ucan_token_t *above)
+{
+    size_t               i;
+    const ucan_token_t  *token;
+
+    for (i = 0; taints != 0; i++, taints >>= 1) {
+
+        if ((taints & 1) == 0) {
+            continue;
+        }
+
+        token = &walk->bundle->tokens[i];
+
+        if (!ucan_walk_spend(walk, UCAN_WALK_QUESTION)) {
+            ucan_walk_note(walk, UCAN_TOO_LARGE, token);
+            return 1;
+        }
+
+        if (walk->trust->revoked_by(walk->trust->data, &token->cid,
+                                    above->iss))
+        {
+            ucan_walk_note(walk, UCAN_REVOKED, token);
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+ucan_walk_once(const ucan_token_t *token)
+{
+    return token->kind == UCAN_TOKEN_INVOCATION
+           && !bytes_equal_text(token->cmd, UCAN_CHAIN_SESSION_OPEN);
 }
 
 
@@ -116,27 +193,95 @@ ucan_walk_lessen(ucan_walk_t *walk, const ucan_token_t *token)
 
 /* Both ends of the window are inside it (reference 4.1, 5.5). */
 static ucan_verdict_t
-check_token(const ucan_walk_t *walk, ucan_token_t *token)
+check_window(const ucan_walk_t *walk, const ucan_token_t *token)
+{
+    int64_t  leeway;
+
+    leeway = walk->trust->leeway;
+
+    if (token->has_nbf && walk->now + leeway < token->nbf) {
+        return UCAN_NOT_YET;
+    }
+
+    if (token->has_exp && walk->now - leeway > token->exp) {
+        return UCAN_EXPIRED;
+    }
+
+    return UCAN_OK;
+}
+
+
+/* Who cannot say by whom, says that all of them count. */
+static ucan_verdict_t
+check_revoked(ucan_walk_t *walk, const ucan_token_t *token)
 {
     const ucan_trust_t  *trust;
 
     trust = walk->trust;
 
-    if (token->has_nbf && walk->now + trust->leeway < token->nbf) {
-        return UCAN_NOT_YET;
+    if (trust->revoked == NULL) {
+        return UCAN_OK;
     }
 
-    if (token->has_exp && walk->now - trust->leeway > token->exp) {
-        return UCAN_EXPIRED;
-    }
+    switch (trust->revoked(trust->data, &token->cid)) {
 
-    if (trust->revoked != NULL
-        && trust->revoked(trust->data, &token->cid) == UCAN_REVOKED_ALL)
-    {
+    case UCAN_REVOKED_NOT:
+        return UCAN_OK;
+
+    case UCAN_REVOKED_BY:
+
+        if (trust->revoked_by == NULL
+            || trust->revoked_by(trust->data, &token->cid, token->iss))
+        {
+            return UCAN_REVOKED;
+        }
+
+        walk->tainted |= set_of(walk, token);
+
+        return UCAN_OK;
+
+    default:
         return UCAN_REVOKED;
     }
+}
 
-    return ucan_token_verify(token);
+
+static ucan_verdict_t
+check_signature(const ucan_walk_t *walk, ucan_token_t *token)
+{
+    int                  shared;
+    ucan_verdict_t       rc;
+    const ucan_trust_t  *trust;
+
+    if (token->seal != UCAN_TOKEN_UNCHECKED) {
+        return ucan_token_verify(token);
+    }
+
+    trust = walk->trust;
+    shared = !ucan_walk_once(token);
+
+    if (shared
+        && trust->sealed != NULL
+        && trust->sealed(trust->data, &token->cid))
+    {
+        token->seal = UCAN_TOKEN_SIGNED;
+        return UCAN_OK;
+    }
+
+    rc = ucan_token_verify(token);
+
+    if (rc == UCAN_OK && shared && trust->seal != NULL) {
+        trust->seal(trust->data, &token->cid);
+    }
+
+    return rc;
+}
+
+
+static ucan_walk_set_t
+set_of(const ucan_walk_t *walk, const ucan_token_t *token)
+{
+    return (ucan_walk_set_t) 1 << (token - walk->bundle->tokens);
 }
 
 

@@ -12,6 +12,15 @@
  * each state (a token, in 0.x a token and one of its capabilities) once: the
  * shortest chain is found, and no graph of proofs, however tangled, costs
  * more than its number of pairs.
+ *
+ * A token that somebody else than its issuer revoked is tainted: it is void
+ * on those paths on which that somebody stands above it.  So a walk carries
+ * the taints below a state along, and looks at a state again when it comes
+ * there with taints that none of its earlier visits was free of.  Paths that
+ * avoid pairs of tokens are a hard problem in general; the visits of one walk
+ * are bounded by the entries of its queue and the questions by the work, and
+ * beyond either the answer is no.  Without a taint nothing of it costs
+ * anything.
  */
 
 
@@ -27,6 +36,9 @@
 #define UCAN_WALK_FOREVER   INT64_MAX
 
 
+#define UCAN_WALK_NONE  0xffff    /* no entry of a queue */
+
+
 typedef enum {
     UCAN_WALK_UNKNOWN = 0,
     UCAN_WALK_ADMITTED,
@@ -34,11 +46,22 @@ typedef enum {
 } ucan_walk_state_t;
 
 
+/* Tokens of a bundle by index. */
+typedef uint64_t  ucan_walk_set_t;
+
+_Static_assert(UCAN_TOKEN_COUNT_MAX <= 8 * sizeof(ucan_walk_set_t), "bits");
+
+
 typedef struct {
     ucan_bundle_t       *bundle;      /* borrowed, as trust */
     const ucan_trust_t  *trust;
     int64_t              now;
     size_t               work;        /* bytes that may still be compared */
+
+    /* writes the args (DAG-CBOR) that policies look at, when the first of
+       them asks; NULL: they were given, or are the invocation's own */
+    ucan_verdict_t     (*write_args)(void *data, bytes_t *args);
+    void                *data;
 
     /* the closest refusal so far */
     ucan_verdict_t       verdict;     /* UCAN_OK: none */
@@ -48,12 +71,13 @@ typedef struct {
     bytes_t              root;
     int64_t              expires;     /* seconds, least of its tokens */
     size_t               depth;       /* tokens, top included */
-    const ucan_token_t  *path[UCAN_TOKEN_COUNT_MAX];    /* 1.0, found: the
-                                         delegations, root first */
+    const ucan_token_t  *path[UCAN_TOKEN_COUNT_MAX];    /* root first, top
+                                         left out */
     size_t               path_count;
 
-    /* memo of ucan_walk_admit() by index of the token */
-    ucan_walk_state_t    states[UCAN_TOKEN_COUNT_MAX];
+    /* memo of ucan_walk_admit() by index of the token: a state */
+    uint8_t              states[UCAN_TOKEN_COUNT_MAX];
+    ucan_walk_set_t      tainted;     /* of those admitted */
 } ucan_walk_t;
 
 
@@ -62,6 +86,7 @@ typedef struct {
     bytes_t              with;
     bytes_t              can;
     ucan_caveat_facts_t  facts;
+    unsigned             prefix:1;    /* as ucan_resource_t */
 } ucan_walk_want_t;
 
 
@@ -79,8 +104,23 @@ ucan_verdict_t ucan_walk_refusal(const ucan_walk_t *walk,
     ucan_verdict_t fallback);
 
 /* Time, revocation and signature of one token, in this order: UCAN_OK, or
-   the first that failed, which is noted. */
+   the first that failed, which is noted.  A signature that trust->sealed()
+   knows is not checked, a good one is told to trust->seal(). */
 ucan_verdict_t ucan_walk_admit(ucan_walk_t *walk, ucan_token_t *token);
+
+/* The token as a set when it was admitted and is tainted, else the empty
+   one.  Token may be NULL. */
+ucan_walk_set_t ucan_walk_taint(const ucan_walk_t *walk,
+    const ucan_token_t *token);
+
+/* 1 when the issuer of a token revoked one of the tainted tokens below it,
+   which is noted. */
+int ucan_walk_severed(ucan_walk_t *walk, ucan_walk_set_t taints,
+    const ucan_token_t *above);
+
+/* 1 when the token is an invocation that is used once: its signature is
+   remembered by nobody. */
+int ucan_walk_once(const ucan_token_t *token);
 
 /* Takes steps (about one for each byte compared) from the work that is left;
    0 when that is none. */
@@ -94,7 +134,8 @@ void ucan_walk_lessen(ucan_walk_t *walk, const ucan_token_t *token);
 
 
 /* 1.0: a chain of delegations from an anchor to holder.  "command" empty:
-   any; else all policies must hold for args (DAG-CBOR). */
+   any; else all policies must hold for args (DAG-CBOR), which
+   walk->write_args() writes when it is set. */
 ucan_verdict_t ucan_walk_v1_find(ucan_walk_t *walk, bytes_t holder,
     bytes_t command, bytes_t args);
 

@@ -14,7 +14,8 @@
  * link in the middle that widens is caught.
  *
  * Resources are compared bytewise; "mesh://<did>/..." that ends in a slash
- * covers what lies below, and is owned by that DID alone.
+ * covers what lies below, and is owned by that DID alone.  Where a location
+ * says so, every resource covers what lies below it, up to a slash.
  */
 
 
@@ -22,42 +23,64 @@
 
 
 #define UCAN_WALK_JWT_SCHEME  "mesh://"
-#define UCAN_WALK_JWT_TOP     0xffff       /* "below" of the top's states */
 #define UCAN_WALK_JWT_STEP    16           /* work of looking at one pair */
 
+/* Visits of one walk: each state once, and half as many again with taints. */
+#define UCAN_WALK_JWT_ENTRIES_MAX                                             \
+    (UCAN_TOKEN_CAPS_MAX + UCAN_TOKEN_CAPS_MAX / 2)
 
-_Static_assert(UCAN_TOKEN_CAPS_MAX < UCAN_WALK_JWT_TOP, "index");
+
+_Static_assert(UCAN_TOKEN_CAPS_MAX < UCAN_WALK_NONE, "state");
+_Static_assert(UCAN_WALK_JWT_ENTRIES_MAX < UCAN_WALK_NONE, "entry");
 
 
-/* States are numbered through: token i has first[i] and those after it. */
+/* One visit of a state. */
 typedef struct {
-    ucan_walk_t  *walk;
-    size_t        head;                            /* next to look at */
-    size_t        tail;
-    uint16_t      first[UCAN_TOKEN_COUNT_MAX];
-    uint16_t      queue[UCAN_TOKEN_CAPS_MAX];
-    uint16_t      below[UCAN_TOKEN_CAPS_MAX];      /* next towards the top */
-    uint8_t       token[UCAN_TOKEN_CAPS_MAX];      /* whose state */
-    uint8_t       depth[UCAN_TOKEN_CAPS_MAX];      /* 0: not seen yet */
+    ucan_walk_set_t  taints;      /* of the tokens below it */
+    uint16_t         state;
+    uint16_t         below;       /* entry next towards the top */
+    uint16_t         same;        /* earlier entry of the same state */
+    uint8_t          token;       /* whose state */
+    uint8_t          depth;
+} ucan_walk_jwt_entry_t;
+
+
+/* States are numbered through: token i has first[i] and those after it.
+   Entries are written before they are read. */
+typedef struct {
+    ucan_walk_t             *walk;
+    const ucan_walk_want_t  *want;
+    size_t                   head;            /* next to look at */
+    size_t                   tail;
+    uint16_t                 first[UCAN_TOKEN_COUNT_MAX];
+    uint16_t                 last[UCAN_TOKEN_CAPS_MAX];     /* entry */
+    ucan_walk_jwt_entry_t    entries[UCAN_WALK_JWT_ENTRIES_MAX];
 } ucan_walk_jwt_t;
 
 
 static void number_states(ucan_walk_jwt_t *s);
-static void start(ucan_walk_jwt_t *s, const ucan_walk_want_t *want);
-static void expand(ucan_walk_jwt_t *s, size_t state);
-static void expand_proof(ucan_walk_jwt_t *s, size_t state, size_t proof);
-static void add_state(ucan_walk_jwt_t *s, size_t state, size_t below,
-    size_t depth);
-static void take_path(ucan_walk_jwt_t *s, size_t state);
-static ucan_token_t *token_of(const ucan_walk_jwt_t *s, size_t state);
+static void start(ucan_walk_jwt_t *s);
+static void expand(ucan_walk_jwt_t *s, const ucan_walk_jwt_entry_t *entry);
+static ucan_verdict_t expand_proof(ucan_walk_jwt_t *s,
+    const ucan_walk_jwt_entry_t *entry, const ucan_token_t *proof,
+    ucan_walk_set_t taints);
+static ucan_verdict_t add_entry(ucan_walk_jwt_t *s, size_t token, size_t cap,
+    const ucan_walk_jwt_entry_t *below, ucan_walk_set_t taints);
+static int match_visit(const ucan_walk_jwt_t *s, size_t state,
+    ucan_walk_set_t taints);
+static void take_path(ucan_walk_jwt_t *s,
+    const ucan_walk_jwt_entry_t *entry);
+static ucan_token_t *token_of(const ucan_walk_jwt_t *s,
+    const ucan_walk_jwt_entry_t *entry);
 static const ucan_token_cap_t *capability_of(const ucan_walk_jwt_t *s,
-    size_t state);
+    const ucan_walk_jwt_entry_t *entry);
 static ucan_verdict_t check_want(ucan_walk_t *walk,
     const ucan_token_cap_t *cap, const ucan_walk_want_t *want);
-static int covers(ucan_walk_t *walk, const ucan_token_cap_t *a,
+static int covers(ucan_walk_jwt_t *s, const ucan_token_cap_t *a,
     const ucan_token_cap_t *b);
-static int cover_resource(bytes_t a, bytes_t b);
-static int cover_ability(bytes_t a, bytes_t b);
+static int cover_resource(const ucan_walk_want_t *want, bytes_t a,
+    bytes_t b);
+static int cover_ability(const ucan_token_cap_t *cap, bytes_t can, int wild);
 static int equal_fold(bytes_t a, bytes_t b);
 static bytes_t find_subject(bytes_t resource);
 static int match_owner(const ucan_walk_t *walk, bytes_t did,
@@ -67,32 +90,35 @@ static int match_owner(const ucan_walk_t *walk, bytes_t did,
 ucan_verdict_t
 ucan_walk_jwt_find(ucan_walk_t *walk, const ucan_walk_want_t *want)
 {
-    size_t           state;
-    ucan_token_t    *token;
-    ucan_walk_jwt_t  s;
-
-    memset(&s, 0, sizeof(s));
+    ucan_token_t           *token;
+    ucan_walk_jwt_t         s;
+    ucan_walk_jwt_entry_t  *entry;
 
     s.walk = walk;
+    s.want = want;
+    s.head = 0;
+    s.tail = 0;
 
     number_states(&s);
-    start(&s, want);
+    start(&s);
 
     while (s.head != s.tail) {
 
-        state = s.queue[s.head++];
-        token = token_of(&s, state);
+        entry = &s.entries[s.head++];
+        token = token_of(&s, entry);
 
-        if (ucan_walk_admit(walk, token) != UCAN_OK) {
+        if (ucan_walk_admit(walk, token) != UCAN_OK
+            || ucan_walk_severed(walk, entry->taints, token))
+        {
             continue;
         }
 
-        if (match_owner(walk, token->iss, capability_of(&s, state)->with)) {
-            take_path(&s, state);
+        if (match_owner(walk, token->iss, capability_of(&s, entry)->with)) {
+            take_path(&s, entry);
             return UCAN_OK;
         }
 
-        expand(&s, state);
+        expand(&s, entry);
     }
 
     if (walk->work == 0) {
@@ -110,6 +136,12 @@ ucan_walk_jwt_link(const ucan_token_t *token, const ucan_token_t *proof)
         return UCAN_BROKEN_CHAIN;
     }
 
+    /* what is newer may mean more than the older one could say */
+
+    if (proof->version > token->version) {
+        return UCAN_UNSUPPORTED;
+    }
+
     if (proof->has_exp && (!token->has_exp || token->exp > proof->exp)) {
         return UCAN_OUTLIVES;
     }
@@ -125,7 +157,7 @@ ucan_walk_jwt_link(const ucan_token_t *token, const ucan_token_t *proof)
 static void
 number_states(ucan_walk_jwt_t *s)
 {
-    size_t                i, j, n;
+    size_t                i, n;
     const ucan_bundle_t  *bundle;
 
     bundle = s->walk->bundle;
@@ -133,46 +165,48 @@ number_states(ucan_walk_jwt_t *s)
 
     for (i = 0; i < bundle->count; i++) {
         s->first[i] = (uint16_t) n;
-
-        for (j = 0; j < bundle->tokens[i].capability_count; j++) {
-            s->token[n++] = (uint8_t) i;
-        }
+        n += bundle->tokens[i].capability_count;
     }
+
+    memset(s->last, 0xff, n * sizeof(s->last[0]));
 }
 
 
 static void
-start(ucan_walk_jwt_t *s, const ucan_walk_want_t *want)
+start(ucan_walk_jwt_t *s)
 {
-    size_t          i, top;
+    size_t          i;
     ucan_token_t   *token;
     ucan_verdict_t  rc;
 
     token = s->walk->bundle->top;
-    top = s->first[token - s->walk->bundle->tokens];
 
     for (i = 0; i < token->capability_count; i++) {
 
-        rc = check_want(s->walk, &token->capabilities[i], want);
+        rc = check_want(s->walk, &token->capabilities[i], s->want);
+
+        if (rc == UCAN_OK) {
+            rc = add_entry(s, (size_t) (token - s->walk->bundle->tokens), i,
+                           NULL, 0);
+        }
 
         if (rc != UCAN_OK) {
             ucan_walk_note(s->walk, rc, token);
-            continue;
         }
-
-        add_state(s, top + i, UCAN_WALK_JWT_TOP, 1);
     }
 }
 
 
 static void
-expand(ucan_walk_jwt_t *s, size_t state)
+expand(ucan_walk_jwt_t *s, const ucan_walk_jwt_entry_t *entry)
 {
-    size_t               i;
-    ucan_token_t        *token, *proof;
-    ucan_verdict_t       rc;
+    size_t            i;
+    ucan_token_t     *token, *proof;
+    ucan_verdict_t    rc;
+    ucan_walk_set_t   taints;
 
-    token = token_of(s, state);
+    token = token_of(s, entry);
+    taints = entry->taints | ucan_walk_taint(s->walk, token);
 
     for (i = 0; i < token->proof_count; i++) {
 
@@ -189,18 +223,13 @@ expand(ucan_walk_jwt_t *s, size_t state)
 
         rc = ucan_walk_jwt_link(token, proof);
 
-        if (rc == UCAN_OK
-            && s->depth[state] + 1U > s->walk->trust->limits.depth_max)
-        {
-            rc = UCAN_TOO_DEEP;
+        if (rc == UCAN_OK) {
+            rc = expand_proof(s, entry, proof, taints);
         }
 
         if (rc != UCAN_OK) {
-            ucan_walk_note(s->walk, rc, proof);
-            continue;
+            ucan_walk_note(s->walk, rc, rc == UCAN_WIDENED ? token : proof);
         }
-
-        expand_proof(s, state, (size_t) (proof - s->walk->bundle->tokens));
     }
 
     if (token->foreign) {
@@ -212,79 +241,122 @@ expand(ucan_walk_jwt_t *s, size_t state)
 }
 
 
-/* Queues the capabilities of a proof that cover the one of state. */
-static void
-expand_proof(ucan_walk_jwt_t *s, size_t state, size_t proof)
+/* Queues the capabilities of a proof that cover the one of entry. */
+static ucan_verdict_t
+expand_proof(ucan_walk_jwt_t *s, const ucan_walk_jwt_entry_t *entry,
+    const ucan_token_t *proof, ucan_walk_set_t taints)
 {
-    int                  found;
-    size_t               i, above;
-    const ucan_token_t  *token;
+    size_t          i, token;
+    ucan_verdict_t  rc;
 
-    token = &s->walk->bundle->tokens[proof];
-    found = 0;
+    if (entry->depth + 1U > s->walk->trust->limits.depth_max) {
+        return UCAN_TOO_DEEP;
+    }
 
-    for (i = 0; i < token->capability_count; i++) {
+    token = (size_t) (proof - s->walk->bundle->tokens);
+    rc = UCAN_WIDENED;
 
-        above = s->first[proof] + i;
+    for (i = 0; i < proof->capability_count; i++) {
 
-        if (!covers(s->walk, &token->capabilities[i],
-                    capability_of(s, state)))
-        {
+        if (!covers(s, &proof->capabilities[i], capability_of(s, entry))) {
             continue;
         }
 
-        found = 1;
-
-        if (s->depth[above] == 0) {
-            add_state(s, above, state, s->depth[state] + 1U);
+        rc = add_entry(s, token, i, entry, taints);
+        if (rc != UCAN_OK) {
+            return rc;
         }
     }
 
-    if (!found) {
-        ucan_walk_note(s->walk, UCAN_WIDENED, token_of(s, state));
+    return rc;
+}
+
+
+/* A visit, unless there was one with no other taints than these. */
+static ucan_verdict_t
+add_entry(ucan_walk_jwt_t *s, size_t token, size_t cap,
+    const ucan_walk_jwt_entry_t *below, ucan_walk_set_t taints)
+{
+    size_t                  state;
+    ucan_walk_jwt_entry_t  *entry;
+
+    state = s->first[token] + cap;
+
+    if (match_visit(s, state, taints)) {
+        return UCAN_OK;
     }
+
+    if (s->tail == UCAN_WALK_JWT_ENTRIES_MAX) {
+        return UCAN_TOO_LARGE;
+    }
+
+    entry = &s->entries[s->tail];
+
+    entry->taints = taints;
+    entry->state = (uint16_t) state;
+    entry->below = (below != NULL) ? (uint16_t) (below - s->entries)
+                                   : UCAN_WALK_NONE;
+    entry->same = s->last[state];
+    entry->token = (uint8_t) token;
+    entry->depth = (uint8_t) ((below != NULL) ? below->depth + 1 : 1);
+
+    s->last[state] = (uint16_t) s->tail++;
+
+    return UCAN_OK;
+}
+
+
+static int
+match_visit(const ucan_walk_jwt_t *s, size_t state, ucan_walk_set_t taints)
+{
+    size_t  n;
+
+    for (n = s->last[state]; n != UCAN_WALK_NONE; n = s->entries[n].same) {
+        if ((s->entries[n].taints & ~taints) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
 static void
-add_state(ucan_walk_jwt_t *s, size_t state, size_t below, size_t depth)
+take_path(ucan_walk_jwt_t *s, const ucan_walk_jwt_entry_t *entry)
 {
-    s->below[state] = (uint16_t) below;
-    s->depth[state] = (uint8_t) depth;
-    s->queue[s->tail++] = (uint16_t) state;
-}
+    ucan_walk_t  *walk;
 
+    walk = s->walk;
 
-static void
-take_path(ucan_walk_jwt_t *s, size_t state)
-{
-    s->walk->root = token_of(s, state)->iss;
-    s->walk->depth = s->depth[state];
+    walk->root = token_of(s, entry)->iss;
+    walk->depth = entry->depth;
+    walk->path_count = 0;
 
     for ( ;; ) {
-        ucan_walk_lessen(s->walk, token_of(s, state));
+        ucan_walk_lessen(walk, token_of(s, entry));
 
-        if (s->below[state] == UCAN_WALK_JWT_TOP) {
+        if (entry->below == UCAN_WALK_NONE) {
             return;
         }
 
-        state = s->below[state];
+        walk->path[walk->path_count++] = token_of(s, entry);
+        entry = &s->entries[entry->below];
     }
 }
 
 
 static ucan_token_t *
-token_of(const ucan_walk_jwt_t *s, size_t state)
+token_of(const ucan_walk_jwt_t *s, const ucan_walk_jwt_entry_t *entry)
 {
-    return &s->walk->bundle->tokens[s->token[state]];
+    return &s->walk->bundle->tokens[entry->token];
 }
 
 
 static const ucan_token_cap_t *
-capability_of(const ucan_walk_jwt_t *s, size_t state)
+capability_of(const ucan_walk_jwt_t *s, const ucan_walk_jwt_entry_t *entry)
 {
-    return &token_of(s, state)->capabilities[state
-                                             - s->first[s->token[state]]];
+    return &token_of(s, entry)->capabilities[entry->state
+                                             - s->first[entry->token]];
 }
 
 
@@ -296,8 +368,8 @@ check_want(ucan_walk_t *walk, const ucan_token_cap_t *cap,
         return UCAN_OK;
     }
 
-    if (!cover_resource(cap->with, want->with)
-        || !cover_ability(cap->can, want->can))
+    if (!cover_resource(want, cap->with, want->with)
+        || !cover_ability(cap, want->can, 0))
     {
         return UCAN_NOT_COVERED;
     }
@@ -311,9 +383,13 @@ check_want(ucan_walk_t *walk, const ucan_token_cap_t *cap,
 
 
 static int
-covers(ucan_walk_t *walk, const ucan_token_cap_t *a,
+covers(ucan_walk_jwt_t *s, const ucan_token_cap_t *a,
     const ucan_token_cap_t *b)
 {
+    ucan_walk_t  *walk;
+
+    walk = s->walk;
+
     /* comparing a resource is fast, folding an ability is not */
 
     if (!ucan_walk_spend(walk, UCAN_WALK_JWT_STEP + a->with.len / 16
@@ -322,16 +398,25 @@ covers(ucan_walk_t *walk, const ucan_token_cap_t *a,
         return 0;
     }
 
-    return cover_resource(a->with, b->with)
-           && cover_ability(a->can, b->can)
+    return cover_resource(s->want, a->with, b->with)
+           && cover_ability(a, b->can, b->wild)
            && ucan_caveat_covers(a->caveat, b->caveat, &walk->work);
 }
 
 
 static int
-cover_resource(bytes_t a, bytes_t b)
+cover_resource(const ucan_walk_want_t *want, bytes_t a, bytes_t b)
 {
     if (bytes_equal(a, b)) {
+        return 1;
+    }
+
+    if (want->prefix
+        && a.len != 0
+        && b.len > a.len
+        && bytes_start_with(b, a)
+        && (a.data[a.len - 1] == '/' || b.data[a.len] == '/'))
+    {
         return 1;
     }
 
@@ -341,27 +426,25 @@ cover_resource(bytes_t a, bytes_t b)
 }
 
 
-/* "*" covers all, "ns/..." is covered by "ns/" and a star; no other prefix
-   covers anything in 0.x. */
+/* "*" covers all; from 0.9 on "ns/..." is covered by "ns/" and a star, in 0.8
+   that is one name among others; no other prefix covers anything in 0.x. */
 static int
-cover_ability(bytes_t a, bytes_t b)
+cover_ability(const ucan_token_cap_t *cap, bytes_t can, int wild)
 {
-    if (bytes_equal_text(a, "*") || equal_fold(a, b)) {
+    bytes_t  head;
+
+    if (bytes_equal_text(cap->can, "*")) {
         return 1;
     }
 
-    if (a.len < 3
-        || a.data[a.len - 1] != '*'
-        || a.data[a.len - 2] != '/'
-        || b.len < a.len)
-    {
-        return 0;
+    if (!cap->wild) {
+        return !wild && equal_fold(cap->can, can);
     }
 
-    a.len--;
-    b.len = a.len;
+    head = bytes_make(cap->can.data, cap->can.len - 1);
 
-    return equal_fold(a, b);
+    return can.len >= cap->can.len
+           && equal_fold(head, bytes_make(can.data, head.len));
 }
 
 

@@ -24,32 +24,50 @@
 #include "ucan_walk.h"
 
 
-#define UCAN_WALK_V1_HOLDER  0xff     /* "below" of those that end at it */
+#define UCAN_WALK_V1_ENTRIES_MAX  512        /* visits of one search */
+#define UCAN_WALK_V1_NO_POLICY    "\x80"     /* [] */
 
 
-_Static_assert(UCAN_TOKEN_COUNT_MAX < UCAN_WALK_V1_HOLDER, "index");
+_Static_assert(UCAN_TOKEN_COUNT_MAX <= UINT8_MAX, "index");
+_Static_assert(UCAN_WALK_V1_ENTRIES_MAX < UCAN_WALK_NONE, "entry");
 
 
-/* One search, for one anchor.  Indexes are those of the bundle's tokens. */
+/* One visit of a delegation. */
 typedef struct {
-    ucan_walk_t  *walk;
-    bytes_t       subject;                       /* the anchor */
-    bytes_t       command;                       /* empty: any */
-    bytes_t       args;
-    size_t        head;                          /* next to look at */
-    size_t        tail;
-    uint8_t       queue[UCAN_TOKEN_COUNT_MAX];
-    uint8_t       below[UCAN_TOKEN_COUNT_MAX];   /* next towards holder */
-    uint8_t       depth[UCAN_TOKEN_COUNT_MAX];   /* 0: not seen yet */
+    ucan_walk_set_t  taints;         /* of those below it */
+    uint16_t         below;          /* entry next towards the holder */
+    uint16_t         same;           /* earlier entry of the same token */
+    uint8_t          token;          /* index in the bundle */
+    uint8_t          depth;
+} ucan_walk_v1_entry_t;
+
+
+/* One search, for one anchor.  Entries are written before they are read. */
+typedef struct {
+    ucan_walk_t           *walk;
+    bytes_t                subject;                      /* the anchor */
+    bytes_t                command;                      /* empty: any */
+    bytes_t                args;
+    size_t                 head;                         /* next to look at */
+    size_t                 tail;
+    uint16_t               last[UCAN_TOKEN_COUNT_MAX];   /* entry of each */
+    ucan_walk_v1_entry_t   entries[UCAN_WALK_V1_ENTRIES_MAX];
 } ucan_walk_v1_t;
 
 
 static ucan_verdict_t search(ucan_walk_v1_t *s, bytes_t holder);
 static void expand(ucan_walk_v1_t *s, bytes_t audience,
-    const ucan_token_t *below, size_t depth);
+    const ucan_walk_v1_entry_t *below, ucan_walk_set_t taints);
 static ucan_verdict_t check_candidate(ucan_walk_v1_t *s,
     const ucan_token_t *token, const ucan_token_t *below);
-static void take_path(ucan_walk_v1_t *s, size_t i);
+static int match_visit(const ucan_walk_v1_t *s, size_t i,
+    ucan_walk_set_t taints);
+static ucan_verdict_t add_entry(ucan_walk_v1_t *s, size_t i,
+    const ucan_walk_v1_entry_t *below, ucan_walk_set_t taints);
+static void take_path(ucan_walk_v1_t *s, const ucan_walk_v1_entry_t *entry);
+
+static ucan_verdict_t check_policy(ucan_walk_t *walk,
+    const ucan_token_t *token, bytes_t *args);
 
 static ucan_verdict_t resolve_proofs(ucan_walk_t *walk,
     const ucan_token_t *invocation, ucan_token_t **list);
@@ -59,6 +77,8 @@ static ucan_verdict_t check_links(ucan_walk_t *walk,
     const ucan_token_t *invocation, ucan_token_t **list);
 static ucan_verdict_t check_link(const ucan_token_t *token,
     const ucan_token_t *next, const ucan_token_t *invocation, int root);
+static ucan_verdict_t admit_list(ucan_walk_t *walk,
+    const ucan_token_t *invocation, ucan_token_t **list);
 
 
 ucan_verdict_t
@@ -68,14 +88,13 @@ ucan_walk_v1_find(ucan_walk_t *walk, bytes_t holder, bytes_t command,
     size_t          i;
     ucan_walk_v1_t  s;
 
+    s.walk = walk;
+    s.command = command;
+    s.args = args;
+
     for (i = 0; i < walk->trust->anchor_count; i++) {
 
-        memset(&s, 0, sizeof(s));
-
-        s.walk = walk;
         s.subject = walk->trust->anchors[i];
-        s.command = command;
-        s.args = args;
 
         if (search(&s, holder) == UCAN_OK) {
             return UCAN_OK;
@@ -95,6 +114,7 @@ ucan_walk_v1_follow(ucan_walk_t *walk, const ucan_token_t *invocation)
 
     walk->root = invocation->sub;
     walk->depth = 1;
+    walk->path_count = 0;
     ucan_walk_lessen(walk, invocation);
 
     /* about oneself no proof is needed, and none is looked at */
@@ -121,16 +141,17 @@ ucan_walk_v1_follow(ucan_walk_t *walk, const ucan_token_t *invocation)
         return rc;
     }
 
-    for (i = 0; i < count; i++) {
-
-        rc = ucan_walk_admit(walk, list[i]);
-        if (rc != UCAN_OK) {
-            return rc;
-        }
-
-        ucan_walk_lessen(walk, list[i]);
+    rc = admit_list(walk, invocation, list);
+    if (rc != UCAN_OK) {
+        return rc;
     }
 
+    for (i = 0; i < count; i++) {
+        ucan_walk_lessen(walk, list[i]);
+        walk->path[i] = list[i];
+    }
+
+    walk->path_count = count;
     walk->depth = count + 1;
 
     return UCAN_OK;
@@ -140,34 +161,45 @@ ucan_walk_v1_follow(ucan_walk_t *walk, const ucan_token_t *invocation)
 static ucan_verdict_t
 search(ucan_walk_v1_t *s, bytes_t holder)
 {
-    size_t         i;
-    ucan_token_t  *token;
+    ucan_walk_t           *walk;
+    ucan_token_t          *token;
+    ucan_walk_v1_entry_t  *entry;
+
+    walk = s->walk;
 
     if (bytes_equal(holder, s->subject)) {
-        s->walk->root = s->subject;
-        s->walk->depth = 1;
+        walk->root = s->subject;
+        walk->depth = 1;
+        walk->path_count = 0;
         return UCAN_OK;
     }
 
-    expand(s, holder, NULL, 2);
+    s->head = 0;
+    s->tail = 0;
+    memset(s->last, 0xff, walk->bundle->count * sizeof(s->last[0]));
+
+    expand(s, holder, NULL, ucan_walk_taint(walk, walk->bundle->top));
 
     while (s->head != s->tail) {
 
-        i = s->queue[s->head++];
-        token = &s->walk->bundle->tokens[i];
+        entry = &s->entries[s->head++];
+        token = &walk->bundle->tokens[entry->token];
 
         /* the signature last, and only of what lies on a way up */
 
-        if (ucan_walk_admit(s->walk, token) != UCAN_OK) {
+        if (ucan_walk_admit(walk, token) != UCAN_OK
+            || ucan_walk_severed(walk, entry->taints, token))
+        {
             continue;
         }
 
         if (match_root(token, s->subject)) {
-            take_path(s, i);
+            take_path(s, entry);
             return UCAN_OK;
         }
 
-        expand(s, token->iss, token, s->depth[i] + 1U);
+        expand(s, token->iss, entry,
+               entry->taints | ucan_walk_taint(walk, token));
     }
 
     return UCAN_UNTRUSTED_ROOT;
@@ -175,19 +207,20 @@ search(ucan_walk_v1_t *s, bytes_t holder)
 
 
 /* Queues all delegations to audience that may stand above "below" (NULL: the
-   holder) and were not queued before: breadth first, so at their least
-   depth. */
+   holder) and were not visited with as few taints before: breadth first, so
+   at their least depth. */
 static void
-expand(ucan_walk_v1_t *s, bytes_t audience, const ucan_token_t *below,
-    size_t depth)
+expand(ucan_walk_v1_t *s, bytes_t audience, const ucan_walk_v1_entry_t *below,
+    ucan_walk_set_t taints)
 {
     int             found;
     size_t          i;
-    ucan_token_t   *token;
     ucan_walk_t    *walk;
+    ucan_token_t   *token, *next;
     ucan_verdict_t  rc;
 
     walk = s->walk;
+    next = (below != NULL) ? &walk->bundle->tokens[below->token] : NULL;
     found = 0;
 
     for (i = 0; i < walk->bundle->count; i++) {
@@ -202,30 +235,23 @@ expand(ucan_walk_v1_t *s, bytes_t audience, const ucan_token_t *below,
 
         found = 1;
 
-        if (s->depth[i] != 0) {
+        if (match_visit(s, i, taints)) {
             continue;
         }
 
-        rc = check_candidate(s, token, below);
+        rc = check_candidate(s, token, next);
 
-        if (rc == UCAN_OK && depth > walk->trust->limits.depth_max) {
-            rc = UCAN_TOO_DEEP;
+        if (rc == UCAN_OK) {
+            rc = add_entry(s, i, below, taints);
         }
 
         if (rc != UCAN_OK) {
-            ucan_walk_note(walk, rc, rc == UCAN_WIDENED ? below : token);
-            continue;
+            ucan_walk_note(walk, rc, rc == UCAN_WIDENED ? next : token);
         }
-
-        s->depth[i] = (uint8_t) depth;
-        s->below[i] = (below == NULL)
-                      ? UCAN_WALK_V1_HOLDER
-                      : (uint8_t) (below - walk->bundle->tokens);
-        s->queue[s->tail++] = (uint8_t) i;
     }
 
     if (!found) {
-        ucan_walk_note(walk, UCAN_UNTRUSTED_ROOT, below);
+        ucan_walk_note(walk, UCAN_UNTRUSTED_ROOT, next);
     }
 }
 
@@ -250,31 +276,106 @@ check_candidate(ucan_walk_v1_t *s, const ucan_token_t *token,
         return UCAN_NOT_COVERED;
     }
 
-    return ucan_policy_match(token->policy, s->args, &s->walk->work)
-           ? UCAN_OK : UCAN_POLICY;
+    return check_policy(s->walk, token, &s->args);
+}
+
+
+/* 1 when the token was visited with no other taints than these. */
+static int
+match_visit(const ucan_walk_v1_t *s, size_t i, ucan_walk_set_t taints)
+{
+    size_t  n;
+
+    for (n = s->last[i]; n != UCAN_WALK_NONE; n = s->entries[n].same) {
+        if ((s->entries[n].taints & ~taints) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ucan_verdict_t
+add_entry(ucan_walk_v1_t *s, size_t i, const ucan_walk_v1_entry_t *below,
+    ucan_walk_set_t taints)
+{
+    size_t                 depth;
+    ucan_walk_v1_entry_t  *entry;
+
+    depth = (below != NULL) ? below->depth + 1U : 2;
+
+    if (depth > s->walk->trust->limits.depth_max) {
+        return UCAN_TOO_DEEP;
+    }
+
+    if (s->tail == UCAN_WALK_V1_ENTRIES_MAX) {
+        return UCAN_TOO_LARGE;
+    }
+
+    entry = &s->entries[s->tail];
+
+    entry->taints = taints;
+    entry->below = (below != NULL) ? (uint16_t) (below - s->entries)
+                                   : UCAN_WALK_NONE;
+    entry->same = s->last[i];
+    entry->token = (uint8_t) i;
+    entry->depth = (uint8_t) depth;
+
+    s->last[i] = (uint16_t) s->tail++;
+
+    return UCAN_OK;
 }
 
 
 static void
-take_path(ucan_walk_v1_t *s, size_t i)
+take_path(ucan_walk_v1_t *s, const ucan_walk_v1_entry_t *entry)
 {
+    ucan_walk_t         *walk;
     const ucan_token_t  *token;
 
+    walk = s->walk;
+
+    walk->root = s->subject;
+    walk->path_count = 0;
+
     for ( ;; ) {
-        token = &s->walk->bundle->tokens[i];
+        token = &walk->bundle->tokens[entry->token];
 
-        s->walk->path[s->walk->path_count++] = token;
-        ucan_walk_lessen(s->walk, token);
+        walk->path[walk->path_count++] = token;
+        ucan_walk_lessen(walk, token);
 
-        if (s->below[i] == UCAN_WALK_V1_HOLDER) {
+        if (entry->below == UCAN_WALK_NONE) {
             break;
         }
 
-        i = s->below[i];
+        entry = &s->entries[entry->below];
     }
 
-    s->walk->root = s->subject;
-    s->walk->depth = s->walk->path_count + 1;
+    walk->depth = walk->path_count + 1;
+}
+
+
+/* Most have no policy, and then nobody needs the args. */
+static ucan_verdict_t
+check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t *args)
+{
+    ucan_verdict_t  rc;
+
+    if (bytes_equal_text(token->policy, UCAN_WALK_V1_NO_POLICY)) {
+        return UCAN_OK;
+    }
+
+    if (walk->write_args != NULL) {
+
+        rc = walk->write_args(walk->data, args);
+        if (rc != UCAN_OK) {
+            return rc;
+        }
+    }
+
+    return ucan_policy_match(token->policy, *args, &walk->work)
+           ? UCAN_OK : UCAN_POLICY;
 }
 
 
@@ -335,8 +436,11 @@ check_links(ucan_walk_t *walk, const ucan_token_t *invocation,
     ucan_token_t **list)
 {
     size_t               i;
+    bytes_t              args;
     ucan_verdict_t       rc;
     const ucan_token_t  *next;
+
+    args = invocation->args;
 
     for (i = 0; i < invocation->proof_count; i++) {
 
@@ -344,11 +448,8 @@ check_links(ucan_walk_t *walk, const ucan_token_t *invocation,
 
         rc = check_link(list[i], next, invocation, i == 0);
 
-        if (rc == UCAN_OK
-            && !ucan_policy_match(list[i]->policy, invocation->args,
-                                  &walk->work))
-        {
-            rc = UCAN_POLICY;
+        if (rc == UCAN_OK) {
+            rc = check_policy(walk, list[i], &args);
         }
 
         if (rc != UCAN_OK) {
@@ -380,4 +481,33 @@ check_link(const ucan_token_t *token, const ucan_token_t *next,
     }
 
     return ucan_chain_covers(token->cmd, next->cmd) ? UCAN_OK : UCAN_WIDENED;
+}
+
+
+/* From the invocation up, so that the taints below each are known. */
+static ucan_verdict_t
+admit_list(ucan_walk_t *walk, const ucan_token_t *invocation,
+    ucan_token_t **list)
+{
+    size_t           i;
+    ucan_verdict_t   rc;
+    ucan_walk_set_t  taints;
+
+    taints = ucan_walk_taint(walk, invocation);
+
+    for (i = invocation->proof_count; i != 0; i--) {
+
+        rc = ucan_walk_admit(walk, list[i - 1]);
+        if (rc != UCAN_OK) {
+            return rc;
+        }
+
+        if (ucan_walk_severed(walk, taints, list[i - 1])) {
+            return ucan_walk_refusal(walk, UCAN_REVOKED);
+        }
+
+        taints |= ucan_walk_taint(walk, list[i - 1]);
+    }
+
+    return UCAN_OK;
 }

@@ -47,19 +47,22 @@ ucan_verdict_t ucan_revocation_parse_record(ucan_revocation_t *revocation,
 ucan_verdict_t ucan_revocation_parse_invocation(
     ucan_revocation_t *revocation, bytes_t envelope, ucan_memory_t *memory);
 
-/* Any of both, or a container that holds one such invocation: what a file or
-   a body has.  With a container, the delegations beside it are the witness:
-   *witness becomes the bundle of them (count 0: none). */
+/* Any of both (an envelope as bytes or as base64), or a container that holds
+   one such invocation: what a file or a body has; blanks around it are
+   dropped.  With a container, the delegations beside it are the witness:
+   *witness becomes the bundle of them (count 0: none; top is NULL). */
 ucan_verdict_t ucan_revocation_parse(ucan_revocation_t *revocation,
     bytes_t text, ucan_bundle_t *witness, ucan_memory_t *memory);
 
 /* 1 when the tokens of the bundle show that "by" issued the token with that
-   CID or one above it, signatures included. */
+   CID or one above it, signatures included: in 1.0 on a way to a root, the
+   subject's own delegation; in 0.x among the proofs that it names. */
 int ucan_revocation_witnessed(ucan_bundle_t *bundle, const cid_t *cid,
     bytes_t by);
 
 /* The key under which a revocation by that DID is looked up; an empty DID:
-   one that holds whoever issued the token.  Writes UCAN_REVOCATION_KEY_LEN
+   one that holds whoever issued the token, and the key is the digest of the
+   CID as it is.  Writes UCAN_REVOCATION_KEY_LEN
    bytes. */
 void ucan_revocation_key(uint8_t *key, const cid_t *cid, bytes_t by);
 

@@ -150,6 +150,24 @@ mesh_text(bytes_t b)
 }
 
 
+char *
+mesh_format(const char *fmt, ...)
+{
+    char     buf[MESH_FORMAT_MAX];
+    va_list  args;
+
+    va_start(args, fmt);
+
+    if (vsnprintf(buf, sizeof(buf), fmt, args) < 0) {
+        buf[0] = '\0';
+    }
+
+    va_end(args);
+
+    return mesh_text(bytes_of(buf));
+}
+
+
 int
 mesh_fail(const char *fmt, ...)
 {

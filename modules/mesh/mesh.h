@@ -27,6 +27,8 @@
 #define MESH_REFUSED  1           /* a verdict that is no, or a failure */
 #define MESH_USAGE    2           /* the command line makes no sense */
 
+#define MESH_FORMAT_MAX  8192     /* bytes */
+
 
 typedef struct {
     const char           *name;
@@ -52,6 +54,10 @@ extern ucan_memory_t  mesh_memory;
 
 /* A copy with a NUL behind it. */
 char *mesh_text(bytes_t b);
+
+/* A text made by format, cut at MESH_FORMAT_MAX. */
+char *mesh_format(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
 
 /* Says on stderr, after "mesh: ", what went wrong.  Returns MESH_REFUSED, or
    MESH_USAGE. */

@@ -13,9 +13,11 @@
 #include <string.h>
 
 #include "mesh_file.h"
+#include "mesh_show.h"
 #include "mesh_source.h"
 #include "ucan_container.h"
 #include "ucan_envelope.h"
+#include "ucan_jwt.h"
 
 
 #define MESH_SOURCE_ENVELOPE  0x82       /* first byte: a list of two */
@@ -27,6 +29,7 @@ static int add_container(mesh_source_t *source, const char *name,
 static bytes_t next_word(bytes_reader_t *r);
 static int match_blank(uint8_t c);
 static int add_distinct(bytes_t *list, size_t *count, bytes_t item);
+static const char *find_culprit(const mesh_source_t *source);
 static void open_limits(ucan_limits_t *limits);
 
 
@@ -94,32 +97,59 @@ mesh_source_add_jwt(mesh_source_t *source, bytes_t text)
 int
 mesh_source_open(const mesh_source_t *source, ucan_bundle_t *bundle)
 {
-    ucan_limits_t   limits;
-    ucan_verdict_t  rc;
+    int              rc;
+    const char      *culprit;
+    ucan_verdict_t   verdict;
+
+    rc = mesh_source_parse(source, bundle, &verdict, &culprit);
+
+    if (rc != MESH_OK || verdict == UCAN_OK) {
+        return rc;
+    }
+
+    return (culprit != NULL)
+           ? mesh_fail("%s: %s (%s)", culprit, ucan_verdict_text(verdict),
+                       ucan_verdict_slug(verdict))
+           : mesh_fail("%s (%s)", ucan_verdict_text(verdict),
+                       ucan_verdict_slug(verdict));
+}
+
+
+int
+mesh_source_parse(const mesh_source_t *source, ucan_bundle_t *bundle,
+    ucan_verdict_t *verdict, const char **culprit)
+{
+    ucan_limits_t  limits;
+
+    *culprit = NULL;
 
     open_limits(&limits);
+    memset(bundle, 0, sizeof(ucan_bundle_t));
 
     if (source->envelope_count != 0 && source->jwt_count != 0) {
-        return mesh_fail("tokens of 1.0 and of 0.x do not mix");
+        return mesh_fail("tokens of 1.0 and of 0.x do not mix; give them one "
+                         "after the other");
     }
 
     if (source->envelope_count != 0) {
-        rc = ucan_bundle_parse_envelopes(bundle, source->envelopes,
-                                         source->envelope_count, &limits,
-                                         &mesh_memory);
+        *verdict = ucan_bundle_parse_envelopes(bundle, source->envelopes,
+                                               source->envelope_count,
+                                               &limits, &mesh_memory);
 
     } else if (source->jwt_count != 0) {
-        rc = ucan_bundle_parse(bundle, source->jwts[0],
-                               mesh_source_join(source, 1), &limits,
-                               &mesh_memory);
+        *verdict = ucan_bundle_parse(bundle, source->jwts[0],
+                                     mesh_source_join(source, 1), &limits,
+                                     &mesh_memory);
 
     } else {
         return mesh_fail("there is no token");
     }
 
-    return (rc == UCAN_OK) ? MESH_OK : mesh_fail("%s (%s)",
-                                                 ucan_verdict_text(rc),
-                                                 ucan_verdict_slug(rc));
+    if (*verdict != UCAN_OK) {
+        *culprit = find_culprit(source);
+    }
+
+    return MESH_OK;
 }
 
 
@@ -282,6 +312,49 @@ add_distinct(bytes_t *list, size_t *count, bytes_t item)
     list[(*count)++] = item;
 
     return MESH_OK;
+}
+
+
+/* The first token that no decoder takes, or what is wrong with all of them
+   together. */
+static const char *
+find_culprit(const mesh_source_t *source)
+{
+    cid_t         cid;
+    size_t        i, invocations;
+    ucan_token_t  token;
+
+    invocations = 0;
+
+    for (i = 0; i < source->envelope_count; i++) {
+
+        memset(&token, 0, sizeof(token));
+
+        if (ucan_envelope_decode(&token, source->envelopes[i], &mesh_memory)
+            != UCAN_OK)
+        {
+            cid_of(&cid, CID_DAG_CBOR, source->envelopes[i]);
+            return mesh_format("token %zu of %zu, %s", i + 1,
+                               source->envelope_count, mesh_show_cid(&cid));
+        }
+
+        invocations += (token.kind == UCAN_TOKEN_INVOCATION);
+    }
+
+    if (invocations > 1) {
+        return mesh_format("%zu invocations in one container; one alone can "
+                           "speak for a request", invocations);
+    }
+
+    if (source->jwt_count != 0
+        && ucan_jwt_decode(&token, source->jwts[0], NULL, &mesh_memory)
+           != UCAN_OK)
+    {
+        cid_of(&cid, CID_RAW, source->jwts[0]);
+        return mesh_format("the first JWT, %s", mesh_show_cid(&cid));
+    }
+
+    return NULL;
 }
 
 

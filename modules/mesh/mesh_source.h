@@ -45,6 +45,12 @@ int mesh_source_add_jwt(mesh_source_t *source, bytes_t text);
    envelopes the invocation.  MESH_OK, or MESH_REFUSED after saying why. */
 int mesh_source_open(const mesh_source_t *source, ucan_bundle_t *bundle);
 
+/* The same for whom a refusal is an answer: *verdict is what the decoders
+   say, and *culprit (may be NULL) a text that names the token.  MESH_REFUSED,
+   said, only when there is nothing to ask about. */
+int mesh_source_parse(const mesh_source_t *source, ucan_bundle_t *bundle,
+    ucan_verdict_t *verdict, const char **culprit);
+
 /* The JWTs from the one at "first" on, joined as a "ucans" header. */
 bytes_t mesh_source_join(const mesh_source_t *source, size_t first);
 

@@ -5,43 +5,58 @@
 
 
 /*
- * mesh verify: what a mesh would say to a token, by the same code.  Knows no
- * revocations: they are with the mesh.
+ * mesh verify: what a mesh would say to a token, by the same code, and with
+ * --explain why.  Of revocations it knows those it is given.
  */
 
 
 #include <string.h>
 
+#include "json_scan.h"
+#include "mesh_explain.h"
+#include "mesh_http.h"
 #include "mesh_json.h"
 #include "mesh_request.h"
+#include "mesh_show.h"
 #include "mesh_source.h"
 
 
 #define MESH_VERIFY_TRUST_MAX    16
 #define MESH_VERIFY_SESSION_MAX  "24h"
-#define MESH_VERIFY_TEXT_MAX     16384     /* bytes of the answer */
+#define MESH_VERIFY_TEXT_MAX     (2 * 1024 * 1024)    /* of the answer */
 
 
 typedef struct {
-    bytes_t          audience;
-    bytes_t          anchors[MESH_VERIFY_TRUST_MAX];
-    ucan_trust_t     trust;
-    mesh_source_t    source;
-    mesh_args_t      args;
-    int64_t          now;
-    ucan_chain_t     chain;
+    bytes_t           audience;
+    bytes_t           anchors[MESH_VERIFY_TRUST_MAX];
+    ucan_trust_t      trust;
+    mesh_source_t     source;
+    mesh_args_t       args;
+    int64_t           now;
+    ucan_bundle_t     bundle;
+    ucan_chain_t      chain;
+    ucan_request_t    request;
+    ucan_resource_t   resource;
+    ucan_http_t       http;
+    mesh_ask_t        ask;
+    const char       *culprit;        /* of what cannot even be read */
+    mesh_explain_t    explain;
 } mesh_verify_t;
 
 
 static int run(mesh_line_t *line);
 static int read_options(mesh_verify_t *v, const mesh_line_t *line);
+static int read_limits(mesh_verify_t *v, const mesh_line_t *line);
 static int read_trust(mesh_verify_t *v, const mesh_line_t *line);
+static int read_question(mesh_verify_t *v, const mesh_line_t *line);
+static int read_resource(mesh_verify_t *v, const mesh_line_t *line);
 static int read_tokens(mesh_verify_t *v, const mesh_line_t *line);
-static int verify_token(mesh_verify_t *v, const mesh_line_t *line,
-    ucan_verdict_t *verdict);
-static void print_json(const mesh_verify_t *v, ucan_verdict_t verdict);
-static void print_text(const mesh_verify_t *v, ucan_verdict_t verdict);
-static const char *text_of_cid(const cid_t *cid);
+static int verify_token(mesh_verify_t *v, const mesh_line_t *line);
+static ucan_verdict_t ask_chain(mesh_verify_t *v);
+static int make_args(mesh_verify_t *v, const mesh_line_t *line);
+static void print_json(const mesh_verify_t *v, int explained);
+static void write_chain(const mesh_verify_t *v, json_write_t *j);
+static void print_text(const mesh_verify_t *v);
 
 
 static const mesh_option_t  mesh_verify_options[] = {
@@ -49,38 +64,60 @@ static const mesh_option_t  mesh_verify_options[] = {
     { "trust",       1, 1 },
     { "command",     1, 0 },
     { "arg",         1, 1 },
+    { "resource",    1, 0 },
+    { "ability",     1, 0 },
+    { "facts",       1, 0 },
+    { "http",        1, 0 },
+    { "origin",      1, 0 },
+    { "agent",       1, 0 },
     { "proofs",      1, 1 },
     { "at",          1, 0 },
+    { "leeway",      1, 0 },
     { "session-max", 1, 0 },
+    { "explain",     0, 0 },
     { NULL,          0, 0 }
 };
 
 
 const mesh_command_t  mesh_verify_command = {
     "verify",
-    "ask what a mesh would say to a token",
+    "ask what a mesh would say to a token, and why",
 
-    "usage: mesh verify TOKEN --audience DID [--trust DID]...\n"
+    "usage: mesh verify TOKEN --audience DID [--trust DID]... [--explain]\n"
     "                   [--command COMMAND [--arg NAME=VALUE]...]\n"
-    "                   [--proofs TOKENS]... [--at TIME]\n"
+    "                   [--resource URI --ability ABILITY [--facts JSON]]\n"
+    "                   [--http \"METHOD URL\" [--origin O] [--agent A]]\n"
+    "                   [--proofs TOKENS]... [--at TIME] [--leeway TIME]\n"
     "                   [--session-max TIME]\n"
     "\n"
     "Checks a bearer token as nginx does: form, holder, time, audience, and\n"
-    "a chain of narrowing delegations from a trusted root; with --command\n"
-    "also whether it allows that.  Prints the verdict, and when it is no the\n"
-    "first rule that failed and the CID of the token that broke it.  Exit\n"
-    "code 0: accepted; 1: refused.  Revocations are known to the mesh alone.\n"
+    "a chain of narrowing delegations from a trusted root; with --command or\n"
+    "--resource also whether it allows that.  Prints the verdict, and when\n"
+    "it is no the first rule that failed and the CID of the token that broke\n"
+    "it.  Exit code 0: accepted; 1: refused.\n"
     "\n"
     "  TOKEN             text, file, @file, or - for stdin\n"
     "  --audience DID    the mesh that is asked; a file does as well\n"
     "  --trust DID       who may be the root; the audience when absent\n"
+    "  --explain         the chain link by link, which values broke which\n"
+    "                    rule, what would cure it, and what was presented\n"
+    "                    for nothing\n"
     "  --command, --arg  /room/send, room=r_...\n"
-    "  --proofs TOKENS   for 0.10: what the header \"ucans\" would hold\n"
+    "  --resource URI    for 0.x: may the holder do --ability with this\n"
+    "  --ability A       thing?  --facts is a JSON object that caveats have\n"
+    "  --facts JSON      to agree with\n"
+    "  --http            \"GET http://localhost:4000/api/rooms\": the\n"
+    "                    request that policies on .http and invocations\n"
+    "                    made with --http are about; --origin and --agent\n"
+    "                    are its headers\n"
+    "  --proofs TOKENS   for 0.x: what the header \"ucans\" would hold\n"
     "  --at TIME         as if it were then\n"
-    "  --session-max T   how long a session may last; 24h when absent\n"
+    "  --leeway TIME     how wrong clocks may be; 0s when absent\n"
+    "  --session-max T   how long a session may last; 24h when absent,\n"
+    "                    \"never\": for ever\n"
     "\n"
     "    mesh verify \"$TOKEN\" --audience data/mesh.did \\\n"
-    "        --command /room/read --arg room=r_06f...\n",
+    "        --command /room/read --arg room=r_06f... --explain\n",
 
     mesh_verify_options,
     run
@@ -90,9 +127,8 @@ const mesh_command_t  mesh_verify_command = {
 static int
 run(mesh_line_t *line)
 {
-    int             rc;
+    int             rc, explained;
     mesh_verify_t  *v;
-    ucan_verdict_t  verdict;
 
     if (line->word_count == 0) {
         return mesh_refuse_usage("which token? (- is stdin)");
@@ -105,27 +141,36 @@ run(mesh_line_t *line)
         return rc;
     }
 
-    rc = verify_token(v, line, &verdict);
+    rc = verify_token(v, line);
     if (rc != MESH_OK) {
         return rc;
     }
 
-    if (mesh_option_find(line, "json")) {
-        print_json(v, verdict);
+    explained = mesh_option_find(line, "explain") && v->culprit == NULL;
 
-    } else {
-        print_text(v, verdict);
+    if (explained) {
+        mesh_explain_open(&v->explain, &v->ask, &v->source);
     }
 
-    return (verdict == UCAN_OK) ? MESH_OK : MESH_REFUSED;
+    if (mesh_option_find(line, "json")) {
+        print_json(v, explained);
+
+    } else if (explained) {
+        mesh_explain_print(&v->explain);
+
+    } else {
+        print_text(v);
+    }
+
+    return (v->ask.verdict == UCAN_OK) ? MESH_OK : MESH_REFUSED;
 }
 
 
 static int
 read_options(mesh_verify_t *v, const mesh_line_t *line)
 {
-    int          rc;
-    const char  *at, *span;
+    int          rc, given;
+    const char  *at;
 
     v->now = (int64_t) time(NULL);
 
@@ -137,27 +182,50 @@ read_options(mesh_verify_t *v, const mesh_line_t *line)
         return mesh_refuse_usage("\"--at %s\" is no time", at);
     }
 
-    span = mesh_option_get(line, "session-max");
-
-    if (mesh_option_span(span != NULL ? span : MESH_VERIFY_SESSION_MAX,
-                         &v->trust.session_max) != 0)
-    {
-        return mesh_refuse_usage("\"--session-max %s\" is no span", span);
-    }
-
-    rc = mesh_request_args(line, &v->args);
-
-    if (rc == MESH_OK && v->args.arg_count != 0
-        && mesh_option_get(line, "command") == NULL)
-    {
-        return mesh_refuse_usage("\"--arg\" goes with \"--command\"");
-    }
+    rc = read_limits(v, line);
 
     if (rc == MESH_OK) {
         rc = read_trust(v, line);
     }
 
+    if (rc == MESH_OK) {
+        rc = read_question(v, line);
+    }
+
+    if (rc == MESH_OK) {
+        rc = mesh_http_read(line, &v->http, &given);
+        v->ask.http = given ? &v->http : NULL;
+    }
+
     return (rc == MESH_OK) ? read_tokens(v, line) : rc;
+}
+
+
+static int
+read_limits(mesh_verify_t *v, const mesh_line_t *line)
+{
+    const char  *span;
+
+    span = mesh_option_get(line, "session-max");
+
+    if (span != NULL && strcmp(span, "never") == 0) {
+        v->trust.session_max = MESH_OPTION_NEVER;
+
+    } else if (mesh_option_span(span != NULL ? span : MESH_VERIFY_SESSION_MAX,
+                                &v->trust.session_max) != 0)
+    {
+        return mesh_refuse_usage("\"--session-max %s\" is no span; 12h or "
+                                 "never was expected", span);
+    }
+
+    span = mesh_option_get(line, "leeway");
+
+    if (span != NULL && mesh_option_span(span, &v->trust.leeway) != 0) {
+        return mesh_refuse_usage("\"--leeway %s\" is no span; 30s was "
+                                 "expected", span);
+    }
+
+    return MESH_OK;
 }
 
 
@@ -211,6 +279,75 @@ read_trust(mesh_verify_t *v, const mesh_line_t *line)
 
 
 static int
+read_question(mesh_verify_t *v, const mesh_line_t *line)
+{
+    int          rc;
+    const char  *command;
+
+    command = mesh_option_get(line, "command");
+
+    rc = mesh_request_args(line, &v->args);
+
+    if (rc == MESH_OK && v->args.arg_count != 0 && command == NULL) {
+        return mesh_refuse_usage("\"--arg\" goes with \"--command\"");
+    }
+
+    if (rc == MESH_OK && command != NULL) {
+        rc = mesh_request_open(&v->request, command, &v->args);
+        v->ask.request = &v->request;
+    }
+
+    return (rc == MESH_OK) ? read_resource(v, line) : rc;
+}
+
+
+static int
+read_resource(mesh_verify_t *v, const mesh_line_t *line)
+{
+    json_scan_t  object;
+    const char  *with, *can, *facts;
+
+    with = mesh_option_get(line, "resource");
+    can = mesh_option_get(line, "ability");
+    facts = mesh_option_get(line, "facts");
+
+    if (with == NULL && can == NULL && facts == NULL) {
+        return MESH_OK;
+    }
+
+    if (with == NULL || *with == '\0' || can == NULL || *can == '\0') {
+        return mesh_refuse_usage("\"--resource\" and \"--ability\" go "
+                                 "together");
+    }
+
+    if (v->ask.request != NULL) {
+        return mesh_refuse_usage("\"--command\" or \"--resource\", not "
+                                 "both");
+    }
+
+    v->resource.with = bytes_of(with);
+    v->resource.can = bytes_of(can);
+    v->ask.resource = &v->resource;
+
+    if (facts == NULL) {
+        return MESH_OK;
+    }
+
+    v->ask.facts = bytes_of(facts);
+
+    if (json_scan_validate(v->ask.facts, NULL) != JSON_SCAN_OK
+        || json_scan_open(v->ask.facts, &object) != 0
+        || object.type != JSON_SCAN_OBJECT)
+    {
+        return mesh_refuse_usage("\"--facts\": a JSON object was expected, "
+                                 "as {\"host\":\"example.org\"}");
+    }
+
+    return MESH_OK;
+}
+
+
+static int
 read_tokens(mesh_verify_t *v, const mesh_line_t *line)
 {
     int     rc;
@@ -228,47 +365,119 @@ read_tokens(mesh_verify_t *v, const mesh_line_t *line)
 
 
 static int
-verify_token(mesh_verify_t *v, const mesh_line_t *line,
-    ucan_verdict_t *verdict)
+verify_token(mesh_verify_t *v, const mesh_line_t *line)
 {
-    int              rc;
-    const char      *command;
-    ucan_bundle_t   *bundle;
-    ucan_request_t   request;
+    int          rc;
+    mesh_ask_t  *ask;
 
-    bundle = mesh_alloc(sizeof(ucan_bundle_t));
-    command = mesh_option_get(line, "command");
+    ask = &v->ask;
 
-    if (command != NULL) {
-        rc = mesh_request_open(&request, command, &v->args);
+    ask->bundle = &v->bundle;
+    ask->trust = &v->trust;
+    ask->chain = &v->chain;
+    ask->now = v->now;
+
+    rc = mesh_source_parse(&v->source, &v->bundle, &ask->verdict,
+                           &v->culprit);
+    if (rc != MESH_OK) {
+        return rc;
+    }
+
+    if (ask->verdict != UCAN_OK) {
+
+        if (v->culprit == NULL) {
+            v->culprit = "the tokens together";
+        }
+
+        return MESH_OK;
+    }
+
+    rc = make_args(v, line);
+    if (rc != MESH_OK) {
+        return rc;
+    }
+
+    ask->verdict = ask_chain(v);
+
+    return MESH_OK;
+}
+
+
+static ucan_verdict_t
+ask_chain(mesh_verify_t *v)
+{
+    ucan_verdict_t  rc;
+
+    rc = ucan_chain_open(&v->chain, &v->bundle, &v->trust, v->now);
+
+    v->chain.http = v->ask.http;
+
+    if (rc == UCAN_OK && v->ask.request != NULL) {
+        rc = ucan_chain_allow(&v->chain, v->ask.request, v->now);
+    }
+
+    if (rc == UCAN_OK && v->ask.resource != NULL) {
+        rc = ucan_chain_allow_resource(&v->chain, v->resource.with,
+                                       v->resource.can, v->ask.facts, v->now);
+    }
+
+    return rc;
+}
+
+
+/* What policies are about: of an invocation its own arguments, of a session
+   those that are asked about; the request as .http in both. */
+static int
+make_args(mesh_verify_t *v, const mesh_line_t *line)
+{
+    int                  rc;
+    uint8_t             *buf;
+    bytes_writer_t       w;
+    const ucan_token_t  *top;
+
+    top = v->bundle.top;
+
+    if (top != NULL
+        && top->kind == UCAN_TOKEN_INVOCATION
+        && !bytes_equal_text(top->cmd, UCAN_CHAIN_SESSION_OPEN))
+    {
+        v->ask.args = top->args;
+
+    } else if (v->ask.request != NULL) {
+
+        rc = mesh_request_cbor(line, &v->args, &v->ask.args);
         if (rc != MESH_OK) {
             return rc;
         }
     }
 
-    rc = mesh_source_open(&v->source, bundle);
-    if (rc != MESH_OK) {
-        return rc;
+    if (v->ask.http == NULL || v->ask.args.len == 0) {
+        return MESH_OK;
     }
 
-    *verdict = ucan_chain_open(&v->chain, bundle, &v->trust, v->now);
+    buf = mesh_alloc(UCAN_HTTP_CBOR_MAX);
 
-    if (*verdict == UCAN_OK && command != NULL) {
-        *verdict = ucan_chain_allow(&v->chain, &request, v->now);
+    bytes_writer_open(&w, buf, UCAN_HTTP_CBOR_MAX);
+    ucan_http_write(v->ask.http, &w);
+
+    if (w.failed) {
+        return mesh_fail("the request of \"--http\" is too long");
     }
+
+    v->ask.args = mesh_http_join(v->ask.args, bytes_writer_view(&w));
 
     return MESH_OK;
 }
 
 
 static void
-print_json(const mesh_verify_t *v, ucan_verdict_t verdict)
+print_json(const mesh_verify_t *v, int explained)
 {
-    json_write_t         j;
-    bytes_writer_t       w;
-    const ucan_chain_t  *chain;
+    json_write_t    j;
+    bytes_writer_t  w;
+    ucan_verdict_t  verdict;
 
-    chain = &v->chain;
+    verdict = v->ask.verdict;
 
     bytes_writer_open(&w, mesh_alloc(MESH_VERIFY_TEXT_MAX),
                       MESH_VERIFY_TEXT_MAX);
@@ -278,21 +487,15 @@ print_json(const mesh_verify_t *v, ucan_verdict_t verdict)
     json_write_member_text(&j, "verdict", ucan_verdict_slug(verdict));
     json_write_member_text(&j, "detail", ucan_verdict_text(verdict));
 
-    if (verdict != UCAN_OK && chain->has_failed) {
-        mesh_json_write_cid(&j, "failed", &chain->failed);
+    if (v->culprit != NULL) {
+        json_write_member_text(&j, "reason", v->culprit);
+
+    } else {
+        write_chain(v, &j);
     }
 
-    if (chain->root.len != 0) {
-        json_write_member_text(&j, "kind",
-                               chain->kind == UCAN_CHAIN_SESSION
-                               ? "session" : "invocation");
-        json_write_member(&j, "issuer", chain->issuer);
-        json_write_member(&j, "root", chain->root);
-        mesh_json_write_cid(&j, "cid", &chain->cid);
-        json_write_member_integer(&j, "depth", (int64_t) chain->depth);
-        mesh_json_write_time(&j, "expires",
-                             chain->expires == INT64_MAX
-                             ? MESH_OPTION_NEVER : chain->expires);
+    if (explained) {
+        mesh_explain_write(&v->explain, &j);
     }
 
     json_write_object_end(&j);
@@ -302,18 +505,51 @@ print_json(const mesh_verify_t *v, ucan_verdict_t verdict)
 
 
 static void
-print_text(const mesh_verify_t *v, ucan_verdict_t verdict)
+write_chain(const mesh_verify_t *v, json_write_t *j)
 {
     const ucan_chain_t  *chain;
 
     chain = &v->chain;
 
-    if (verdict != UCAN_OK) {
-        printf("refused: %s (%s)\n", ucan_verdict_text(verdict),
-               ucan_verdict_slug(verdict));
+    if (v->ask.verdict != UCAN_OK && chain->has_failed) {
+        mesh_json_write_cid(j, "failed", &chain->failed);
+    }
 
-        if (chain->has_failed) {
-            printf("   by %s\n", text_of_cid(&chain->failed));
+    if (chain->root.len == 0) {
+        return;
+    }
+
+    json_write_member_text(j, "kind", chain->kind == UCAN_CHAIN_SESSION
+                                      ? "session" : "invocation");
+    json_write_member(j, "issuer", chain->issuer);
+    json_write_member(j, "root", chain->root);
+    mesh_json_write_cid(j, "cid", &chain->cid);
+    json_write_member_integer(j, "depth", (int64_t) chain->depth);
+    mesh_json_write_time(j, "expires", chain->expires == INT64_MAX
+                                       ? MESH_OPTION_NEVER : chain->expires);
+}
+
+
+static void
+print_text(const mesh_verify_t *v)
+{
+    const ucan_chain_t  *chain;
+
+    chain = &v->chain;
+
+    if (v->ask.verdict != UCAN_OK) {
+        printf("refused: %s (%s)\n", ucan_verdict_text(v->ask.verdict),
+               ucan_verdict_slug(v->ask.verdict));
+
+        if (v->culprit != NULL) {
+            printf("   by %s\n", v->culprit);
+
+        } else if (chain->has_failed) {
+            printf("   by %s\n", mesh_show_cid(&chain->failed));
+        }
+
+        if (v->culprit == NULL) {
+            printf("   --explain tells why\n");
         }
 
         return;
@@ -321,28 +557,13 @@ print_text(const mesh_verify_t *v, ucan_verdict_t verdict)
 
     printf("accepted: %s\n", chain->kind == UCAN_CHAIN_SESSION
                              ? "a session" : "an invocation");
-    printf("   holder  %.*s\n", (int) chain->issuer.len,
-           (const char *) chain->issuer.data);
-    printf("   root    %.*s\n", (int) chain->root.len,
-           (const char *) chain->root.data);
-    printf("   cid     %s\n", text_of_cid(&chain->cid));
+    printf("   holder  %s\n", mesh_show_text(chain->issuer));
+    printf("   root    %s\n", mesh_show_text(chain->root));
+    printf("   cid     %s\n", mesh_show_cid(&chain->cid));
     printf("   depth   %zu\n", chain->depth);
 
     if (chain->expires != INT64_MAX) {
-        printf("   ends    in %lld seconds\n",
-               (long long) (chain->expires - v->now));
+        printf("   ends    %s, %s\n", mesh_show_time(chain->expires),
+               mesh_show_when(chain->expires, v->now));
     }
-}
-
-
-static const char *
-text_of_cid(const cid_t *cid)
-{
-    uint8_t         buf[CID_TEXT_LEN];
-    bytes_writer_t  w;
-
-    bytes_writer_open(&w, buf, sizeof(buf));
-    cid_write(cid, &w);
-
-    return mesh_text(bytes_writer_view(&w));
 }

@@ -15,6 +15,7 @@
  */
 
 
+#include "json_letters.h"
 #include "json_scan.h"
 #include "ucan_caveat.h"
 
@@ -31,6 +32,7 @@ static int equal_arrays(const json_scan_t *a, const json_scan_t *b,
 static int equal_strings(const json_scan_t *a, const json_scan_t *b);
 static int equal_numbers(const json_scan_t *a, const json_scan_t *b);
 static int equal_text(const json_scan_t *value, bytes_t text);
+static void open_letters(json_letters_t *l, const json_scan_t *string);
 static int match_arg(const json_scan_t *key, const json_scan_t *value,
     const ucan_caveat_facts_t *facts);
 
@@ -114,26 +116,28 @@ spend(size_t *work, size_t bytes)
 }
 
 
+/* Keys are compared as the bytes that they mean, with their length: one with
+   a U+0000 in it, which a validated text does not have, is equal to none. */
 static int
 find_field(const json_scan_t *object, const json_scan_t *key,
     json_scan_t *value, size_t *work)
 {
-    uint8_t         name[UCAN_CAVEAT_KEY_MAX + 1];
-    bytes_writer_t  w;
+    size_t       pos;
+    json_scan_t  name;
 
     if (!spend(work, object->raw.len)) {
         return -1;
     }
 
-    bytes_writer_open(&w, name, UCAN_CAVEAT_KEY_MAX);
+    pos = 0;
 
-    if (json_scan_string(key, &w) != 0) {
-        return -1;
+    while (json_scan_next(object, &pos, &name, value) == 0) {
+        if (equal_strings(&name, key)) {
+            return 0;
+        }
     }
 
-    *w.pos = '\0';
-
-    return json_scan_find(object, (const char *) name, value);
+    return -1;
 }
 
 
@@ -224,18 +228,30 @@ equal_arrays(const json_scan_t *a, const json_scan_t *b, size_t *work)
 static int
 equal_strings(const json_scan_t *a, const json_scan_t *b)
 {
-    uint8_t         buf[UCAN_CAVEAT_STRING_MAX];
-    bytes_t         text;
-    bytes_writer_t  w;
+    int             c, d;
+    json_letters_t  x, y;
 
-    if (json_scan_plain(a, &text) == 0) {
-        return equal_text(b, text);
+    if (!a->escaped) {
+        return equal_text(b, a->text);
     }
 
-    bytes_writer_open(&w, buf, sizeof(buf));
+    if (!b->escaped) {
+        return equal_text(a, b->text);
+    }
 
-    return json_scan_string(a, &w) == 0
-           && equal_text(b, bytes_writer_view(&w));
+    open_letters(&x, a);
+    open_letters(&y, b);
+
+    do {
+        c = json_letters_next(&x);
+        d = json_letters_next(&y);
+
+        if (c != d) {
+            return 0;
+        }
+    } while (c >= 0);
+
+    return x.pos == x.end && y.pos == y.end;
 }
 
 
@@ -258,21 +274,39 @@ equal_numbers(const json_scan_t *a, const json_scan_t *b)
 }
 
 
+/* Letters also end at an escape that is none; then they are not at the end
+   of the string. */
 static int
 equal_text(const json_scan_t *value, bytes_t text)
 {
-    uint8_t         buf[UCAN_CAVEAT_STRING_MAX];
-    bytes_t         plain;
-    bytes_writer_t  w;
+    size_t          i;
+    json_letters_t  l;
 
-    if (json_scan_plain(value, &plain) == 0) {
-        return bytes_equal(plain, text);
+    if (value->type != JSON_SCAN_STRING) {
+        return 0;
     }
 
-    bytes_writer_open(&w, buf, sizeof(buf));
+    if (!value->escaped) {
+        return bytes_equal(value->text, text);
+    }
 
-    return json_scan_string(value, &w) == 0
-           && bytes_equal(bytes_writer_view(&w), text);
+    open_letters(&l, value);
+
+    for (i = 0; i < text.len; i++) {
+        if (json_letters_next(&l) != text.data[i]) {
+            return 0;
+        }
+    }
+
+    return json_letters_next(&l) < 0 && l.pos == l.end;
+}
+
+
+static void
+open_letters(json_letters_t *l, const json_scan_t *string)
+{
+    json_letters_open(l, string->text.data,
+                      string->text.data + string->text.len);
 }
 
 

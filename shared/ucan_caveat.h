@@ -17,10 +17,6 @@
 #include "ucan_chain.h"
 
 
-#define UCAN_CAVEAT_KEY_MAX     256      /* bytes of one field's name */
-#define UCAN_CAVEAT_STRING_MAX  2048     /* bytes of an escaped string */
-
-
 /* What a request states about itself: arguments (text), or for callers
    outside the mesh's own commands a JSON object; both may be empty. */
 typedef struct {

@@ -114,6 +114,75 @@ test_args(void)
 }
 
 
+/* Keys and strings are bytes with a length: what is behind a NUL counts, and
+   no buffer bounds them. */
+static void
+test_bytes(void)
+{
+    size_t               i, j, work;
+    char                 text[2][8192], name[4000];
+    ucan_caveat_facts_t  facts;
+
+    static const struct {
+        const char  *caveat;
+        const char  *facts;
+        int          met;
+    } cases[] = {
+        { "{\"role\":\"a\"}", "{\"role\":\"a\"}", 1 },
+        { "{\"role\":\"a\"}", "{\"role\\u0000\":\"a\"}", 0 },
+        { "{\"role\\u0000x\":\"a\"}", "{\"role\":\"a\"}", 0 },
+        { "{\"role\\u0000x\":\"a\"}", "{\"role\\u0000y\":\"a\"}", 0 },
+        { "{\"role\\u0000x\":\"a\"}", "{\"role\\u0000x\":\"a\"}", 0 },
+        { "{\"role\":\"a\\u0000\"}", "{\"role\":\"a\"}", 0 },
+        { "{\"role\":\"a\"}", "{\"role\":\"a\\u0000b\"}", 0 },
+        { "{\"\":1}", "{\"\":1}", 1 },
+        { "{\"\":1}", "{\"\\u0000\":1}", 0 },
+        { "{\"r\\u00f6\":1}", "{\"r\xc3\xb6\":1}", 1 },
+        { "{\"r\\u00f6\":1}", "{\"\\u0072\\u00F6\":1}", 1 },
+        { "{\"\\ud83d\\ude00\":1}", "{\"\xf0\x9f\x98\x80\":1}", 1 },
+        { "{\"\\u0061b\":1}", "{\"\\u0061\":1}", 0 },
+        { "{\"\\u0061\":1}", "{\"\\u0061b\":1}", 0 }
+    };
+
+    memset(&facts, 0, sizeof(facts));
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        facts.json = bytes_of(cases[i].facts);
+        work = WORK;
+
+        tap_ok(ucan_caveat_match(bytes_of(cases[i].caveat), &facts, &work)
+               == cases[i].met, "%s is %s by %s", cases[i].caveat,
+               cases[i].met ? "met" : "not met", cases[i].facts);
+
+        work = WORK;
+
+        tap_ok(ucan_caveat_covers(bytes_of(cases[i].caveat),
+                                  bytes_of(cases[i].facts), &work)
+               == cases[i].met, "and the same as a caveat");
+    }
+
+    tap_ok(json_scan_validate(bytes_of(cases[1].facts), NULL)
+           == JSON_SCAN_SYNTAX, "no token has such a key");
+
+    memset(name, 'k', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+
+    for (j = 0; j < 2; j++) {
+        snprintf(text[j], sizeof(text[j]), "{\"%s%s\":\"\\u0078%s\"}",
+                 j ? "k" : "\\u006b", name, name);
+    }
+
+    work = WORK;
+    tap_ok(ucan_caveat_covers(bytes_of(text[0]), bytes_of(text[1]), &work),
+           "long names are compared to their end");
+
+    text[1][3000] = 'j';
+    work = WORK;
+    tap_ok(!ucan_caveat_covers(bytes_of(text[0]), bytes_of(text[1]), &work),
+           "and differ there");
+}
+
+
 /* Four hundred fields against four hundred, and what the bound makes of
    it. */
 static void
@@ -150,6 +219,7 @@ main(void)
 {
     test_covers();
     test_args();
+    test_bytes();
     test_work();
 
     return tap_done();

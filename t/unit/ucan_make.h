@@ -261,14 +261,38 @@ make_container(char form, const bytes_t *list, size_t count)
 }
 
 
+/* Signs a draft of a JWT; the name is that of the issuer. */
+static inline bytes_t
+make_jwt_of(const char *issuer, const ucan_jwt_draft_t *draft)
+{
+    void            *buf;
+    bytes_t          text;
+    bytes_writer_t   w;
+
+    buf = malloc(2 * UCAN_TOKEN_BYTES_MAX);
+    if (buf == NULL) {
+        abort();
+    }
+
+    bytes_writer_open(&w, buf, 2 * UCAN_TOKEN_BYTES_MAX);
+
+    if (ucan_jwt_encode(draft, make_key(issuer), &w) != 0) {
+        abort();
+    }
+
+    text = make_copy(&w);
+    free(buf);
+
+    return text;
+}
+
+
 /* A 0.10 token; proofs is a list of JWTs, ended by an empty view, or NULL. */
 static inline bytes_t
 make_jwt(const char *issuer, const char *audience, const char *caps,
     int64_t exp, const bytes_t *proofs)
 {
     cid_t             cids[UCAN_TOKEN_PROOFS_MAX];
-    uint8_t           buf[32 * 1024];
-    bytes_writer_t    w;
     ucan_jwt_draft_t  draft;
 
     memset(&draft, 0, sizeof(draft));
@@ -284,25 +308,55 @@ make_jwt(const char *issuer, const char *audience, const char *caps,
         draft.proof_count++;
     }
 
-    bytes_writer_open(&w, buf, sizeof(buf));
-
-    if (ucan_jwt_encode(&draft, make_key(issuer), &w) != 0) {
-        abort();
-    }
-
-    return make_copy(&w);
+    return make_jwt_of(issuer, &draft);
 }
 
 
-/* Joins with commas, as the "ucans" header does. */
+/* A 0.8 token with its proofs in it; caps is a list. */
+static inline bytes_t
+make_jwt_08(const char *issuer, const char *audience, const char *caps,
+    int64_t exp, const bytes_t *proofs)
+{
+    ucan_jwt_draft_t  draft;
+
+    memset(&draft, 0, sizeof(draft));
+
+    draft.version = UCAN_TOKEN_VERSION_08;
+    draft.aud = make_did(audience);
+    draft.caps = bytes_of(caps);
+    draft.exp = exp;
+    draft.nbf = -1;
+    draft.embedded = proofs;
+
+    while (proofs != NULL && proofs[draft.embedded_count].len != 0) {
+        draft.embedded_count++;
+    }
+
+    return make_jwt_of(issuer, &draft);
+}
+
+
+/* Joins with commas, as the "ucans" header does; an empty view ends the
+   list. */
 static inline bytes_t
 make_header(const bytes_t *list)
 {
-    size_t           i;
-    static uint8_t   buf[256 * 1024];
+    void            *buf;
+    size_t           i, size;
     bytes_writer_t   w;
 
-    bytes_writer_open(&w, buf, sizeof(buf));
+    size = 1;
+
+    for (i = 0; list[i].len != 0; i++) {
+        size += list[i].len + 2;
+    }
+
+    buf = make_alloc(NULL, size);
+    if (buf == NULL) {
+        abort();
+    }
+
+    bytes_writer_open(&w, buf, size);
 
     for (i = 0; list[i].len != 0; i++) {
         if (i != 0) {
@@ -312,7 +366,7 @@ make_header(const bytes_t *list)
         bytes_writer_bytes(&w, list[i]);
     }
 
-    return make_copy(&w);
+    return bytes_writer_view(&w);
 }
 
 

@@ -40,6 +40,7 @@ typedef struct {
 } mesh_chain_search_t;
 
 
+static void take_path(mesh_chain_t *chain, const ucan_token_t *top);
 static void follow_list(mesh_chain_t *chain, const ucan_token_t *top);
 static int rooted(const mesh_chain_t *chain, size_t i);
 static void climb(mesh_chain_search_t *s, ucan_token_t *token);
@@ -75,6 +76,14 @@ mesh_chain_find(mesh_chain_t *chain, const mesh_ask_t *ask)
         && !bytes_equal_text(top->cmd, UCAN_CHAIN_SESSION_OPEN))
     {
         follow_list(chain, top);
+        return;
+    }
+
+    if (ask->verdict == UCAN_OK
+        && ask->request == NULL
+        && ask->resource == NULL)
+    {
+        take_path(chain, top);
         return;
     }
 
@@ -205,6 +214,24 @@ mesh_chain_want(const mesh_ask_t *ask, size_t anchor, ucan_token_cap_t *want)
     want->can = ability;
 
     return 1;
+}
+
+
+/* The path that the walk found. */
+static void
+take_path(mesh_chain_t *chain, const ucan_token_t *top)
+{
+    size_t               i;
+    const ucan_chain_t  *walked;
+
+    walked = chain->ask->chain;
+
+    for (i = 0; i < walked->path_count; i++) {
+        add_link(&chain->links[chain->count++], chain->ask->bundle,
+                 &walked->path[i]->cid);
+    }
+
+    add_link(&chain->links[chain->count++], chain->ask->bundle, &top->cid);
 }
 
 

@@ -80,7 +80,7 @@ mesh_http_write(const ucan_http_t *http, int hash, bytes_writer_t *w)
 
     if (hash) {
 
-        if (ucan_http_hash(http, digest) != 0) {
+        if (ucan_http_hash_query(http, digest) != 0) {
             return mesh_fail("the request is too long");
         }
 

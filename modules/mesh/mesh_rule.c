@@ -31,6 +31,7 @@ static int breaks_session(const mesh_chain_t *chain, size_t i);
 static int breaks_audience(const mesh_chain_t *chain, size_t i);
 static int breaks_lifetime(const mesh_chain_t *chain, size_t i);
 static int breaks_signature(const mesh_chain_t *chain, size_t i);
+static int breaks_version(const mesh_chain_t *chain, size_t i);
 static int breaks_expiry(const mesh_chain_t *chain, size_t i);
 static int breaks_beginning(const mesh_chain_t *chain, size_t i);
 static int breaks_revocation(const mesh_chain_t *chain, size_t i);
@@ -53,6 +54,7 @@ static const mesh_rule_entry_t  mesh_rules[] = {
     { UCAN_WRONG_AUDIENCE,   breaks_audience,   mesh_why_audience },
     { UCAN_SESSION_TOO_LONG, breaks_lifetime,   mesh_why_lifetime },
     { UCAN_BAD_SIGNATURE,    breaks_signature,  mesh_why_signature },
+    { UCAN_UNSUPPORTED,      breaks_version,    mesh_why_version },
     { UCAN_EXPIRED,          breaks_expiry,     mesh_why_expiry },
     { UCAN_NOT_YET,          breaks_beginning,  mesh_why_beginning },
     { UCAN_REVOKED,          breaks_revocation, mesh_why_revocation },
@@ -221,7 +223,31 @@ static int
 breaks_signature(const mesh_chain_t *chain, size_t i)
 {
     return chain->links[i].token != NULL
-           && ucan_token_verify(chain->links[i].token) != UCAN_OK;
+           && ucan_token_verify(chain->links[i].token) == UCAN_BAD_SIGNATURE;
+}
+
+
+/* A key of a type that signs nothing here, or in 0.x a proof that is newer
+   than what stands on it. */
+static int
+breaks_version(const mesh_chain_t *chain, size_t i)
+{
+    const mesh_link_t  *link;
+
+    link = &chain->links[i];
+
+    if (link->token == NULL) {
+        return 0;
+    }
+
+    if (ucan_token_verify(link->token) == UCAN_UNSUPPORTED) {
+        return 1;
+    }
+
+    return i + 1 < chain->count
+           && link[1].token != NULL
+           && link->token->kind == UCAN_TOKEN_JWT
+           && link->token->version > link[1].token->version;
 }
 
 

@@ -17,6 +17,7 @@
 #include "mesh_http.h"
 #include "mesh_json.h"
 #include "mesh_request.h"
+#include "mesh_revoked.h"
 #include "mesh_show.h"
 #include "mesh_source.h"
 
@@ -27,20 +28,21 @@
 
 
 typedef struct {
-    bytes_t           audience;
-    bytes_t           anchors[MESH_VERIFY_TRUST_MAX];
-    ucan_trust_t      trust;
-    mesh_source_t     source;
-    mesh_args_t       args;
-    int64_t           now;
-    ucan_bundle_t     bundle;
-    ucan_chain_t      chain;
-    ucan_request_t    request;
-    ucan_resource_t   resource;
-    ucan_http_t       http;
-    mesh_ask_t        ask;
-    const char       *culprit;        /* of what cannot even be read */
-    mesh_explain_t    explain;
+    bytes_t             audience;
+    bytes_t             anchors[MESH_VERIFY_TRUST_MAX];
+    ucan_trust_t        trust;
+    mesh_source_t       source;
+    mesh_args_t         args;
+    int64_t             now;
+    ucan_bundle_t       bundle;
+    ucan_chain_t        chain;
+    ucan_request_t      request;
+    ucan_resource_t     resource;
+    ucan_http_t         http;
+    mesh_revoked_set_t  revoked;
+    mesh_ask_t          ask;
+    const char         *culprit;      /* of what cannot even be read */
+    mesh_explain_t      explain;
 } mesh_verify_t;
 
 
@@ -66,11 +68,13 @@ static const mesh_option_t  mesh_verify_options[] = {
     { "arg",         1, 1 },
     { "resource",    1, 0 },
     { "ability",     1, 0 },
+    { "prefix",      0, 0 },
     { "facts",       1, 0 },
     { "http",        1, 0 },
     { "origin",      1, 0 },
     { "agent",       1, 0 },
     { "proofs",      1, 1 },
+    { "revocations", 1, 1 },
     { "at",          1, 0 },
     { "leeway",      1, 0 },
     { "session-max", 1, 0 },
@@ -85,10 +89,11 @@ const mesh_command_t  mesh_verify_command = {
 
     "usage: mesh verify TOKEN --audience DID [--trust DID]... [--explain]\n"
     "                   [--command COMMAND [--arg NAME=VALUE]...]\n"
-    "                   [--resource URI --ability ABILITY [--facts JSON]]\n"
+    "                   [--resource URI [--ability ABILITY] [--prefix]\n"
+    "                    [--facts JSON]]\n"
     "                   [--http \"METHOD URL\" [--origin O] [--agent A]]\n"
-    "                   [--proofs TOKENS]... [--at TIME] [--leeway TIME]\n"
-    "                   [--session-max TIME]\n"
+    "                   [--proofs TOKENS]... [--revocations FILE]...\n"
+    "                   [--at TIME] [--leeway TIME] [--session-max TIME]\n"
     "\n"
     "Checks a bearer token as nginx does: form, holder, time, audience, and\n"
     "a chain of narrowing delegations from a trusted root; with --command or\n"
@@ -104,13 +109,18 @@ const mesh_command_t  mesh_verify_command = {
     "                    for nothing\n"
     "  --command, --arg  /room/send, room=r_...\n"
     "  --resource URI    for 0.x: may the holder do --ability with this\n"
-    "  --ability A       thing?  --facts is a JSON object that caveats have\n"
-    "  --facts JSON      to agree with\n"
+    "  --ability A       thing?  Without one, the command without its\n"
+    "                    slash.  --prefix: resources cover what lies below\n"
+    "                    them.  Caveats have to agree with --arg, or, when\n"
+    "                    there is no --command, with the JSON object of\n"
+    "                    --facts\n"
     "  --http            \"GET http://localhost:4000/api/rooms\": the\n"
     "                    request that policies on .http and invocations\n"
     "                    made with --http are about; --origin and --agent\n"
     "                    are its headers\n"
     "  --proofs TOKENS   for 0.x: what the header \"ucans\" would hold\n"
+    "  --revocations F   a file of revocations, one a line: CIDs, records,\n"
+    "                    containers (mesh revoke)\n"
     "  --at TIME         as if it were then\n"
     "  --leeway TIME     how wrong clocks may be; 0s when absent\n"
     "  --session-max T   how long a session may last; 24h when absent,\n"
@@ -195,6 +205,10 @@ read_options(mesh_verify_t *v, const mesh_line_t *line)
     if (rc == MESH_OK) {
         rc = mesh_http_read(line, &v->http, &given);
         v->ask.http = given ? &v->http : NULL;
+    }
+
+    if (rc == MESH_OK) {
+        rc = mesh_revoked_read(&v->revoked, line, &v->trust);
     }
 
     return (rc == MESH_OK) ? read_tokens(v, line) : rc;
@@ -315,18 +329,24 @@ read_resource(mesh_verify_t *v, const mesh_line_t *line)
         return MESH_OK;
     }
 
-    if (with == NULL || *with == '\0' || can == NULL || *can == '\0') {
-        return mesh_refuse_usage("\"--resource\" and \"--ability\" go "
-                                 "together");
+    if (with == NULL || *with == '\0' || (can != NULL && *can == '\0')) {
+        return mesh_refuse_usage("\"--ability\" and \"--facts\" go with "
+                                 "\"--resource\"");
     }
 
-    if (v->ask.request != NULL) {
-        return mesh_refuse_usage("\"--command\" or \"--resource\", not "
-                                 "both");
+    if (can == NULL && v->ask.request == NULL) {
+        return mesh_refuse_usage("\"--resource\" goes with \"--ability\" or "
+                                 "\"--command\"");
+    }
+
+    if (facts != NULL && v->ask.request != NULL) {
+        return mesh_refuse_usage("\"--facts\" or \"--command\" with "
+                                 "\"--arg\", not both");
     }
 
     v->resource.with = bytes_of(with);
-    v->resource.can = bytes_of(can);
+    v->resource.can = bytes_of(can != NULL ? can : "");
+    v->resource.prefix = mesh_option_find(line, "prefix") ? 1 : 0;
     v->ask.resource = &v->resource;
 
     if (facts == NULL) {
@@ -408,20 +428,25 @@ ask_chain(mesh_verify_t *v)
 {
     ucan_verdict_t  rc;
 
-    rc = ucan_chain_open(&v->chain, &v->bundle, &v->trust, v->now);
+    rc = ucan_chain_open_http(&v->chain, &v->bundle, &v->trust, v->ask.http,
+                              v->now);
 
-    v->chain.http = v->ask.http;
-
-    if (rc == UCAN_OK && v->ask.request != NULL) {
-        rc = ucan_chain_allow(&v->chain, v->ask.request, v->now);
+    if (rc != UCAN_OK || (v->ask.request == NULL && v->ask.resource == NULL))
+    {
+        return rc;
     }
 
-    if (rc == UCAN_OK && v->ask.resource != NULL) {
-        rc = ucan_chain_allow_resource(&v->chain, v->resource.with,
-                                       v->resource.can, v->ask.facts, v->now);
+    if (v->ask.resource == NULL) {
+        return ucan_chain_allow(&v->chain, v->ask.request, v->now);
     }
 
-    return rc;
+    if (v->ask.request != NULL) {
+        return ucan_chain_require(&v->chain, v->ask.request, v->ask.resource,
+                                  v->now);
+    }
+
+    return ucan_chain_allow_resource(&v->chain, v->resource.with,
+                                     v->resource.can, v->ask.facts, v->now);
 }
 
 

@@ -111,6 +111,33 @@ mesh_why_signature(mesh_rule_t *rule, const mesh_chain_t *chain, size_t i)
 
 
 void
+mesh_why_version(mesh_rule_t *rule, const mesh_chain_t *chain, size_t i)
+{
+    ucan_token_t  *token, *below;
+
+    token = chain->links[i].token;
+
+    if (ucan_token_verify(token) == UCAN_UNSUPPORTED) {
+        rule->reason = mesh_format("#%zu is issued by %s, a key of a kind "
+                                   "that signs nothing here", i + 1,
+                                   mesh_show_did(token->iss));
+        rule->cure = "its issuer needs a key of Ed25519, P-256, P-384, "
+                     "P-521, secp256k1 or RSA (mesh key new --type)";
+        return;
+    }
+
+    below = chain->links[i + 1].token;
+
+    rule->reason = mesh_format("#%zu is of %s, and its proof #%zu of %s; a "
+                               "proof is never newer than what stands on it",
+                               i + 2, mesh_show_version(below), i + 1,
+                               mesh_show_version(token));
+    rule->cure = mesh_format("issue #%zu again as %s (--format)", i + 2,
+                             mesh_show_version(token));
+}
+
+
+void
 mesh_why_expiry(mesh_rule_t *rule, const mesh_chain_t *chain, size_t i)
 {
     const ucan_token_t  *token;

@@ -27,6 +27,8 @@ void mesh_why_lifetime(mesh_rule_t *rule, const mesh_chain_t *chain,
     size_t i);
 void mesh_why_signature(mesh_rule_t *rule, const mesh_chain_t *chain,
     size_t i);
+void mesh_why_version(mesh_rule_t *rule, const mesh_chain_t *chain,
+    size_t i);
 void mesh_why_expiry(mesh_rule_t *rule, const mesh_chain_t *chain, size_t i);
 void mesh_why_beginning(mesh_rule_t *rule, const mesh_chain_t *chain,
     size_t i);

@@ -371,26 +371,18 @@ match_patch(bytes_t text)
 static ucan_verdict_t
 check_algorithm(const json_scan_t *algorithm, bytes_t iss)
 {
-    did_key_t        key;
-    did_algorithm_t  type;
+    did_key_t  key;
 
-    if (!ucan_token_did_signs(iss)) {
+    if (iss.len == DID_ED25519_LEN
+        && bytes_start_with(iss, bytes_of(UCAN_JWT_ED25519_PREFIX)))
+    {
+        key.algorithm = DID_ED25519;
+
+    } else if (did_parse(iss, &key) != 0) {
         return UCAN_UNSUPPORTED;
     }
 
-    type = DID_ED25519;
-
-    if (iss.len != DID_ED25519_LEN
-        || !bytes_start_with(iss, bytes_of(UCAN_JWT_ED25519_PREFIX)))
-    {
-        if (did_parse(iss, &key) != 0) {
-            return UCAN_UNSUPPORTED;
-        }
-
-        type = key.algorithm;
-    }
-
-    return json_scan_equal(algorithm, signature_jwt_name(type))
+    return json_scan_equal(algorithm, signature_jwt_name(key.algorithm))
            ? UCAN_OK : UCAN_UNSUPPORTED;
 }
 

@@ -5,9 +5,10 @@
 
 
 /*
- * Runs a folder of UCAN test vectors (the format is in t/vectors/ucan/README.md
- * and, for sessions, t/vectors/session/README.md) through the code that nginx
- * runs, and prints TAP: one line for each case, named by its file and id.
+ * Runs a folder of UCAN test vectors (their format is in the README of
+ * t/vectors/ucan, that of sessions in the one of t/vectors/session) through
+ * the code that nginx runs, and prints TAP: one line for each case, named by
+ * its file and id.
  *
  *     ucan_vectors FOLDER
  *

@@ -135,6 +135,292 @@ test_envelopes(void)
 }
 
 
+/* A chain of 0.8 tokens, each in the next; the last one is given back. */
+static bytes_t
+nest(size_t depth)
+{
+    size_t   i;
+    bytes_t  list[2];
+
+    static const char *const  names[] = { "alice", "bob" };
+
+    list[0] = make_jwt_08("mesh", "alice", "[]", 5, NULL);
+    list[1] = bytes_make(NULL, 0);
+
+    for (i = 1; i < depth; i++) {
+        list[0] = make_jwt_08(names[(i + 1) % 2], names[i % 2], "[]", 5,
+                              list);
+    }
+
+    return list[0];
+}
+
+
+static void
+test_embedded(void)
+{
+    cid_t                cid;
+    bytes_t              list[4], none, top, twin;
+    ucan_bundle_t        bundle;
+    const ucan_token_t  *token;
+
+    none = bytes_make(NULL, 0);
+
+    tap_ok(parse(&bundle, nest(5), none) == UCAN_OK && bundle.count == 5
+           && bundle.top == bundle.tokens,
+           "tokens in tokens become tokens of the bundle");
+    tap_ok(ucan_bundle_find(&bundle, &bundle.tokens[3].proofs[0])
+           == &bundle.tokens[4], "each leads to the next");
+
+    /* the same tree in two tokens, and by itself */
+
+    list[0] = nest(4);
+    list[1] = none;
+    twin = make_jwt_08("alice", "carol", "[]", 5, list);
+    list[1] = twin;
+    list[2] = none;
+    top = make_jwt_08("carol", "mesh", "[]", 5, list);
+    list[0] = twin;
+    list[1] = nest(4);
+    list[2] = none;
+
+    tap_ok(parse(&bundle, top, make_header(list)) == UCAN_OK
+           && bundle.count == 6, "each only once, wherever it stands");
+
+    /* broken ones */
+
+    list[0] = bytes_of("a.b.c");
+    list[1] = nest(1);
+    list[2] = make_jwt("mesh", "alice", "{}", 5, NULL);
+    list[2].len--;
+    list[3] = none;
+    top = make_jwt_08("alice", "mesh", "[]", 5, list);
+
+    tap_ok(parse(&bundle, top, none) == UCAN_OK && bundle.count == 2,
+           "a broken proof spoils nothing");
+    token = bundle.top;
+    cid_of(&cid, CID_RAW, list[1]);
+    tap_ok(token->foreign && token->proof_count == 1
+           && cid_equal(&token->proofs[0], &cid),
+           "and is nothing that somebody could present");
+
+    /* one that is named, presented and broken */
+
+    top = make_jwt("alice", "mesh", "{}", 5, list);
+
+    tap_ok(parse(&bundle, top, make_header(list)) == UCAN_OK
+           && bundle.count == 2 && bundle.top->foreign
+           && bundle.top->proof_count == 1, "so is one that is named");
+    tap_ok(parse(&bundle, top, list[1]) == UCAN_OK && bundle.count == 2
+           && !bundle.top->foreign && bundle.top->proof_count == 3,
+           "but not before it is presented");
+}
+
+
+/* What is embedded counts as what is listed does. */
+static void
+test_embedded_limits(void)
+{
+    size_t          i, j;
+    bytes_t         list[UCAN_TOKEN_PROOFS_MAX + 1], proofs[9], none, top;
+    ucan_bundle_t   bundle;
+    ucan_limits_t   limits;
+
+    none = bytes_make(NULL, 0);
+    ucan_limits_init(&limits);
+    limits.bytes_max = 1024 * 1024;
+
+    limits.count_max = 5;
+    tap_ok(ucan_bundle_parse(&bundle, nest(5), none, &limits, &make_memory)
+           == UCAN_OK, "as many tokens as the limit, one in the other");
+    tap_ok(ucan_bundle_parse(&bundle, nest(6), none, &limits, &make_memory)
+           == UCAN_TOO_LARGE && bundle.count == 0 && bundle.top == NULL,
+           "and not one more");
+
+    limits.count_max = UCAN_TOKEN_COUNT_MAX;
+    limits.depth_max = 3;
+    tap_ok(ucan_bundle_parse(&bundle, nest(9), none, &limits, &make_memory)
+           == UCAN_OK && bundle.count == 4,
+           "what no path may reach is not looked at");
+
+    /* sixty-three pieces of junk, then one more in another token */
+
+    limits.depth_max = UCAN_TOKEN_DEPTH_MAX;
+
+    for (i = 0; i < UCAN_TOKEN_COUNT_MAX - 1; i++) {
+        uint8_t         buf[16];
+        bytes_writer_t  w;
+
+        bytes_writer_open(&w, buf, sizeof(buf));
+        bytes_writer_text(&w, "junk.");
+        bytes_writer_byte(&w, (uint8_t) ('0' + i));
+        list[i] = make_copy(&w);
+    }
+
+    list[i] = none;
+    top = make_jwt_08("alice", "mesh", "[]", 5, list);
+    tap_ok(ucan_bundle_parse(&bundle, top, none, &limits, &make_memory)
+           == UCAN_OK && bundle.count == 1 && bundle.top->foreign,
+           "junk in a token counts");
+
+    list[i] = bytes_of("junk.more");
+    list[i + 1] = none;
+    top = make_jwt_08("alice", "mesh", "[]", 5, list);
+    tap_ok(ucan_bundle_parse(&bundle, top, none, &limits, &make_memory)
+           == UCAN_TOO_LARGE, "up to the same limit");
+
+    /* sixty-three different tokens, seven in each of eight and a few more */
+
+    for (i = 0; i < 8; i++) {
+        for (j = 0; j < 6; j++) {
+            proofs[j] = make_jwt_08("mesh", "bob", "[]",
+                                    (int64_t) (i * 6 + j), NULL);
+        }
+
+        proofs[j] = none;
+        list[i] = make_jwt_08("bob", "alice", "[]", (int64_t) i, proofs);
+    }
+
+    list[8] = none;
+    top = make_jwt_08("alice", "mesh", "[]", 5, list);
+    tap_ok(ucan_bundle_parse(&bundle, top, none, &limits, &make_memory)
+           == UCAN_OK && bundle.count == 1 + 8 + 48
+           && bundle.top == bundle.tokens
+           && bundle.count <= bundle.capacity,
+           "the bundle grows with what is in it");
+}
+
+
+/* Tokens from elsewhere. */
+static void
+test_add(void)
+{
+    size_t          i;
+    cid_t           cid;
+    bytes_t         list[3], none, top, root, middle;
+    unsigned        wrong;
+    ucan_limits_t   limits;
+    ucan_bundle_t   bundle;
+
+    none = bytes_make(NULL, 0);
+    ucan_limits_init(&limits);
+
+    root = make_jwt("mesh", "bob", "{}", 5, NULL);
+    list[0] = root;
+    list[1] = none;
+    middle = make_jwt("bob", "alice", "{}", 5, list);
+    list[0] = middle;
+    top = make_jwt("alice", "mesh", "{}", 5, list);
+
+    (void) parse(&bundle, top, none);
+
+    tap_ok(ucan_bundle_add(&bundle, middle, &limits, &make_memory) == UCAN_OK
+           && ucan_bundle_add(&bundle, root, &limits, &make_memory)
+              == UCAN_OK && bundle.count == 3,
+           "proofs are added one by one");
+    cid_of(&cid, CID_RAW, top);
+    tap_ok(bundle.top == ucan_bundle_find(&bundle, &cid)
+           && bytes_equal(bundle.top->raw, top),
+           "the top stays the top where it moves to");
+    tap_ok(ucan_bundle_add(&bundle, root, &limits, &make_memory) == UCAN_OK
+           && bundle.count == 3, "what is there is not added again");
+    tap_ok(ucan_bundle_add(&bundle, nest(4), &limits, &make_memory)
+           == UCAN_OK && bundle.count == 7,
+           "with all that stands in it");
+
+    tap_ok(ucan_bundle_add(&bundle, bytes_of("e.e.e"), &limits,
+                              &make_memory) == UCAN_MALFORMED
+           && ucan_bundle_add(&bundle, none, &limits, &make_memory)
+              == UCAN_MALFORMED
+           && bundle.count == 7, "junk is refused");
+    tap_ok(ucan_bundle_add(&bundle, make_delegation("mesh", "alice", "/"),
+                           &limits, &make_memory) == UCAN_OK
+           && bundle.count == 7, "an envelope proves nothing of a JWT");
+
+    limits.count_max = 8;
+    tap_ok(ucan_bundle_add(&bundle, nest(6), &limits, &make_memory)
+           == UCAN_TOO_LARGE && bundle.count == 7,
+           "beyond the limit nothing is added, not even a part");
+    limits.count_max = 7;
+    tap_ok(ucan_bundle_add(&bundle, nest(1), &limits, &make_memory)
+           == UCAN_OK
+           && ucan_bundle_add(&bundle, make_jwt("x", "y", "{}", 5, NULL),
+                              &limits, &make_memory) == UCAN_TOO_LARGE
+           && bundle.count == 7, "at the limit only what is there");
+
+    limits.count_max = UCAN_TOKEN_COUNT_MAX;
+    wrong = 0;
+
+    for (i = 0; i < UCAN_TOKEN_COUNT_MAX; i++) {
+        wrong += ucan_bundle_add(&bundle,
+                                 make_jwt("x", "y", "{}", (int64_t) i, NULL),
+                                 &limits, &make_memory)
+                 != (i < UCAN_TOKEN_COUNT_MAX - 7 ? UCAN_OK : UCAN_TOO_LARGE);
+    }
+
+    tap_ok(wrong == 0 && bundle.count == UCAN_TOKEN_COUNT_MAX
+           && bytes_equal(bundle.top->raw, top),
+           "it takes as many as there may be");
+
+    make_arena.count = 0;
+    make_arena.fail_after = 1;
+    (void) make_alloc(NULL, 1);
+    bundle.count = 1;
+    bundle.capacity = 1;
+    tap_ok(ucan_bundle_add(&bundle, root, &limits, &make_memory)
+           == UCAN_NO_MEMORY && bundle.count == 1,
+           "without memory it says so");
+    make_arena.fail_after = 0;
+}
+
+
+static void
+test_add_envelopes(void)
+{
+    bytes_t         list[2], none;
+    ucan_limits_t   limits;
+    ucan_bundle_t   bundle;
+
+    none = bytes_make(NULL, 0);
+    ucan_limits_init(&limits);
+
+    list[0] = make_session("alice");
+    list[1] = make_delegation("mesh", "alice", "/");
+
+    (void) parse(&bundle, make_container('C', list, 1), none);
+
+    tap_ok(ucan_bundle_add(&bundle, list[1], &limits, &make_memory)
+           == UCAN_OK && bundle.count == 2
+           && bytes_equal(bundle.top->raw, list[0])
+           && bundle.tokens[1].kind == UCAN_TOKEN_DELEGATION,
+           "a delegation is added to an invocation");
+    tap_ok(ucan_bundle_add(&bundle, list[1], &limits, &make_memory)
+           == UCAN_OK
+           && ucan_bundle_add(&bundle, make_session("bob"), &limits,
+                              &make_memory) == UCAN_OK
+           && ucan_bundle_add(&bundle, bytes_of("\x82"), &limits,
+                              &make_memory) == UCAN_MALFORMED
+           && ucan_bundle_add(&bundle, make_jwt("mesh", "alice", "{}", 5,
+                                                NULL),
+                              &limits, &make_memory) == UCAN_OK
+           && bundle.count == 2,
+           "not twice; no other invocation, no JWT");
+
+    limits.count_max = 2;
+    tap_ok(ucan_bundle_add(&bundle, make_delegation("mesh", "bob", "/"),
+                           &limits, &make_memory) == UCAN_TOO_LARGE
+           && bundle.count == 2, "and not beyond the limit");
+
+    limits.count_max = 3;
+    make_arena.count = 0;
+    (void) parse(&bundle, make_container('C', list + 1, 1), none);
+    tap_ok(ucan_bundle_add(&bundle, make_session("alice"), &limits,
+                           &make_memory) == UCAN_OK
+           && bundle.count == 1 && bundle.top == NULL,
+           "a bundle without a top gets none");
+}
+
+
 static void
 test_limits(void)
 {
@@ -311,6 +597,10 @@ main(void)
     test_kinds();
     test_jwts();
     test_envelopes();
+    test_embedded();
+    test_embedded_limits();
+    test_add();
+    test_add_envelopes();
     test_limits();
     test_no_memory();
     test_seal();

@@ -54,8 +54,15 @@ static void compare(mesh_chain_search_t *s);
 static int64_t score_of(const mesh_chain_t *chain);
 static int anchored(const ucan_trust_t *trust, bytes_t did);
 static void mark_live(mesh_chain_t *chain);
-static void mark_top(const mesh_chain_t *chain, mesh_link_t *top);
-static void mark_above(mesh_link_t *above, const mesh_link_t *below);
+static void mark_top(const mesh_chain_t *chain, mesh_link_t *top,
+    int prefix);
+static void mark_above(mesh_link_t *above, const mesh_link_t *below,
+    int prefix);
+static int covers(const ucan_token_cap_t *a, const ucan_token_cap_t *b,
+    int prefix);
+static int cover_resource(bytes_t a, bytes_t b, int prefix);
+static int cover_ability(const ucan_token_cap_t *a,
+    const ucan_token_cap_t *b);
 static int equal_fold(bytes_t a, bytes_t b);
 
 
@@ -125,65 +132,13 @@ mesh_chain_holds(const mesh_chain_t *chain, const ucan_token_t *token)
 
 
 int
-mesh_chain_covers(const ucan_token_cap_t *a, const ucan_token_cap_t *b)
-{
-    size_t  work;
-
-    work = MESH_CHAIN_WORK;
-
-    return mesh_chain_covers_resource(a->with, b->with, 0)
-           && mesh_chain_covers_ability(a->can, b->can)
-           && ucan_caveat_covers(a->caveat, b->caveat, &work);
-}
-
-
-int
-mesh_chain_covers_resource(bytes_t a, bytes_t b, int prefix)
-{
-    if (bytes_equal(a, b)) {
-        return 1;
-    }
-
-    if (a.len == 0
-        || !bytes_start_with(b, a)
-        || (!prefix && !bytes_start_with(a, bytes_of("mesh://"))))
-    {
-        return 0;
-    }
-
-    return a.data[a.len - 1] == '/' || (prefix && b.data[a.len] == '/');
-}
-
-
-int
-mesh_chain_covers_ability(bytes_t a, bytes_t b)
-{
-    if (bytes_equal_text(a, "*") || equal_fold(a, b)) {
-        return 1;
-    }
-
-    if (a.len < 3
-        || a.data[a.len - 1] != '*'
-        || a.data[a.len - 2] != '/'
-        || b.len < a.len)
-    {
-        return 0;
-    }
-
-    a.len--;
-    b.len = a.len;
-
-    return equal_fold(a, b);
-}
-
-
-int
 mesh_chain_want(const mesh_ask_t *ask, size_t anchor, ucan_token_cap_t *want)
 {
     size_t          size;
     bytes_t         ability;
     bytes_writer_t  w;
 
+    memset(want, 0, sizeof(ucan_token_cap_t));
     want->caveat = ask->facts;
 
     if (ask->resource != NULL) {
@@ -469,8 +424,11 @@ anchored(const ucan_trust_t *trust, bytes_t did)
 static void
 mark_live(mesh_chain_t *chain)
 {
+    int           prefix;
     size_t        i;
     mesh_link_t  *link;
+
+    prefix = chain->ask->resource != NULL && chain->ask->resource->prefix;
 
     for (i = chain->count; i-- > 0; /* void */ ) {
 
@@ -483,17 +441,17 @@ mark_live(mesh_chain_t *chain)
         link->live = mesh_alloc(link->token->capability_count + 1);
 
         if (i + 1 == chain->count) {
-            mark_top(chain, link);
+            mark_top(chain, link, prefix);
 
         } else {
-            mark_above(link, &chain->links[i + 1]);
+            mark_above(link, &chain->links[i + 1], prefix);
         }
     }
 }
 
 
 static void
-mark_top(const mesh_chain_t *chain, mesh_link_t *top)
+mark_top(const mesh_chain_t *chain, mesh_link_t *top, int prefix)
 {
     size_t                   i, k;
     const ucan_token_cap_t  *cap;
@@ -506,11 +464,8 @@ mark_top(const mesh_chain_t *chain, mesh_link_t *top)
         for (k = 0; k < chain->ask->trust->anchor_count; k++) {
 
             if (!mesh_chain_want(chain->ask, k, &want)
-                || (mesh_chain_covers_resource(
-                        cap->with, want.with,
-                        chain->ask->resource != NULL
-                        && chain->ask->resource->prefix)
-                    && mesh_chain_covers_ability(cap->can, want.can)))
+                || (cover_resource(cap->with, want.with, prefix)
+                    && cover_ability(cap, &want)))
             {
                 top->live[i] = 1;
             }
@@ -520,7 +475,7 @@ mark_top(const mesh_chain_t *chain, mesh_link_t *top)
 
 
 static void
-mark_above(mesh_link_t *above, const mesh_link_t *below)
+mark_above(mesh_link_t *above, const mesh_link_t *below, int prefix)
 {
     size_t  i, k;
 
@@ -528,14 +483,67 @@ mark_above(mesh_link_t *above, const mesh_link_t *below)
         for (k = 0; k < below->token->capability_count; k++) {
 
             if (below->live[k]
-                && mesh_chain_covers(&above->token->capabilities[i],
-                                     &below->token->capabilities[k]))
+                && covers(&above->token->capabilities[i],
+                          &below->token->capabilities[k], prefix))
             {
                 above->live[i] = 1;
                 break;
             }
         }
     }
+}
+
+
+/* 0.x, as reference 4. */
+static int
+covers(const ucan_token_cap_t *a, const ucan_token_cap_t *b, int prefix)
+{
+    size_t  work;
+
+    work = MESH_CHAIN_WORK;
+
+    return cover_resource(a->with, b->with, prefix)
+           && cover_ability(a, b)
+           && ucan_caveat_covers(a->caveat, b->caveat, &work);
+}
+
+
+static int
+cover_resource(bytes_t a, bytes_t b, int prefix)
+{
+    if (bytes_equal(a, b)) {
+        return 1;
+    }
+
+    if (a.len == 0
+        || !bytes_start_with(b, a)
+        || (!prefix && !bytes_start_with(a, bytes_of("mesh://"))))
+    {
+        return 0;
+    }
+
+    return a.data[a.len - 1] == '/' || (prefix && b.data[a.len] == '/');
+}
+
+
+static int
+cover_ability(const ucan_token_cap_t *a,
+    const ucan_token_cap_t *b)
+{
+    bytes_t  head;
+
+    if (bytes_equal_text(a->can, "*")) {
+        return 1;
+    }
+
+    if (!a->wild) {
+        return !b->wild && equal_fold(a->can, b->can);
+    }
+
+    head = bytes_make(a->can.data, a->can.len - 1);
+
+    return b->can.len >= a->can.len
+           && equal_fold(head, bytes_make(b->can.data, head.len));
 }
 
 

@@ -63,14 +63,6 @@ void mesh_chain_find(mesh_chain_t *chain, const mesh_ask_t *ask);
 /* 1 when a token of the bundle is a link. */
 int mesh_chain_holds(const mesh_chain_t *chain, const ucan_token_t *token);
 
-/* 0.x, as reference 4: does capability a cover b? */
-int mesh_chain_covers(const ucan_token_cap_t *a, const ucan_token_cap_t *b);
-
-/* The same of resources alone (prefix: by what lies below), and of
-   abilities. */
-int mesh_chain_covers_resource(bytes_t a, bytes_t b, int prefix);
-int mesh_chain_covers_ability(bytes_t a, bytes_t b);
-
 /* What a capability of the top is asked for: of the request the resource in
    the mesh of that anchor.  0 when nothing is asked. */
 int mesh_chain_want(const mesh_ask_t *ask, size_t anchor,

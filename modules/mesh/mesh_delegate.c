@@ -13,23 +13,19 @@
 #include <string.h>
 
 #include "mesh_caps.h"
-#include "mesh_file.h"
 #include "mesh_json.h"
-#include "mesh_source.h"
-#include "ucan_container.h"
-#include "ucan_envelope.h"
-#include "ucan_jwt.h"
+#include "mesh_mint.h"
+#include "mesh_show.h"
 
 
 #define MESH_DELEGATE_COMMANDS_MAX  32
-#define MESH_DELEGATE_TEXT_MAX      (1024 * 1024)     /* bytes of output */
 #define MESH_DELEGATE_EXPIRES       "30d"
 
 
 /* What the options ask for. */
 typedef struct {
-    signature_key_t   key;
-    bytes_t           issuer;
+    mesh_mint_t       mint;
+    bytes_t           issuer;         /* a view into mint */
     bytes_t           audience;
     bytes_t           subject;        /* empty: powerline */
     mesh_args_t       args;
@@ -53,10 +49,8 @@ static int check_covered(const mesh_delegate_t *d, bytes_t command);
 static int sign_v1(mesh_delegate_t *d, bytes_t command, bytes_t policy);
 static int print_v1(const mesh_delegate_t *d, const mesh_line_t *line);
 static int delegate_jwt(mesh_delegate_t *d, const mesh_line_t *line);
-static int sign_jwt(mesh_delegate_t *d, const ucan_bundle_t *bundle,
-    const mesh_line_t *line);
-static void lessen_expiry(mesh_delegate_t *d, const ucan_token_t *proof,
-    const mesh_line_t *line);
+static int sign_jwt(mesh_delegate_t *d, const mesh_line_t *line);
+static int claim(mesh_delegate_t *d, const mesh_line_t *line, bytes_t *json);
 static void print_result(const mesh_delegate_t *d, const mesh_line_t *line,
     const char *name, bytes_t text);
 
@@ -71,7 +65,11 @@ static const mesh_option_t  mesh_delegate_options[] = {
     { "expires",    1, 0 },
     { "not-before", 1, 0 },
     { "from",       1, 1 },
+    { "resource",   1, 0 },
+    { "ability",    1, 1 },
+    { "caveat",     1, 0 },
     { "format",     1, 0 },
+    { "tag",        1, 0 },
     { "form",       1, 0 },
     { NULL,         0, 0 }
 };
@@ -85,7 +83,11 @@ const mesh_command_t  mesh_delegate_command = {
     "                     [--arg NAME=VALUE]... [--policy JSON]\n"
     "                     [--from TOKENS]... [--subject DID|any]\n"
     "                     [--expires TIME] [--not-before TIME]\n"
-    "                     [--format 1.0|0.10] [--form B|C|O|P]\n"
+    "                     [--format 1.0|0.10|0.9|0.8] [--tag 1.0.0]\n"
+    "                     [--form B|C|O|P]\n"
+    "       mesh delegate --key FILE --to DID --format 0.10|0.9|0.8\n"
+    "                     --resource URI --ability ABILITY...\n"
+    "                     [--caveat JSON] [--from TOKENS]...\n"
     "\n"
     "Signs, with the key in FILE, that DID may use COMMAND, and prints a\n"
     "container with that delegation and the chain it stands on.  A\n"
@@ -107,10 +109,13 @@ const mesh_command_t  mesh_delegate_command = {
     "                   --from, else the issuer itself; \"any\" for all\n"
     "                   that --from may ever give (a powerline)\n"
     "  --expires TIME   15m, 12h, 30d, 2026-12-31, never; 30d when absent\n"
-    "  --format         1.0 (a container), or 0.10 (JWTs by comma, the new\n"
-    "                   one first)\n"
+    "  --format         1.0 (a container), or JWTs: 0.10 and 0.9 (parted by\n"
+    "                   commas, the new one first), 0.8 (the proofs inside)\n"
+    "  --tag            of 1.0: 1.0.0-rc.1, which all take, or 1.0.0\n"
     "  --form           letter of the container: C and B plain, P and O\n"
     "                   compressed; C when absent\n"
+    "  --resource URI   0.x for others than a mesh: --ability with this\n"
+    "                   thing, and --caveat as a JSON object\n"
     "\n"
     "The mesh lets Ada use all of its rooms; Ada lets her bot read one:\n"
     "\n"
@@ -129,7 +134,7 @@ const mesh_command_t  mesh_delegate_command = {
 static int
 run(mesh_line_t *line)
 {
-    int               rc, jwt;
+    int               rc;
     mesh_delegate_t  *d;
 
     if (line->word_count != 0) {
@@ -138,17 +143,18 @@ run(mesh_line_t *line)
 
     d = mesh_alloc(sizeof(mesh_delegate_t));
 
-    rc = mesh_request_format(line, &jwt);
+    rc = mesh_mint_format(&d->mint, line);
 
     if (rc == MESH_OK) {
         rc = read_options(d, line);
     }
 
     if (rc == MESH_OK) {
-        rc = jwt ? delegate_jwt(d, line) : delegate_v1(d, line);
+        rc = (d->mint.version == UCAN_TOKEN_VERSION_V1)
+             ? delegate_v1(d, line) : delegate_jwt(d, line);
     }
 
-    signature_key_destroy(&d->key);
+    mesh_mint_close(&d->mint);
 
     return rc;
 }
@@ -157,12 +163,9 @@ run(mesh_line_t *line)
 static int
 read_options(mesh_delegate_t *d, const mesh_line_t *line)
 {
-    int          rc;
-    const char  *key;
+    int  rc;
 
-    key = mesh_option_get(line, "key");
-
-    if (key == NULL) {
+    if (mesh_option_get(line, "key") == NULL) {
         return mesh_refuse_usage("\"--key\" is missing");
     }
 
@@ -186,11 +189,11 @@ read_options(mesh_delegate_t *d, const mesh_line_t *line)
     }
 
     if (rc == MESH_OK) {
-        rc = mesh_file_key(key, &d->key);
+        rc = mesh_mint_open(&d->mint, line);
     }
 
     if (rc == MESH_OK) {
-        d->issuer = bytes_make(d->key.did, sizeof(d->key.did));
+        d->issuer = d->mint.did;
         rc = mesh_source_add_option(&d->from, line, "from");
     }
 
@@ -227,7 +230,8 @@ read_commands(mesh_delegate_t *d, const mesh_line_t *line)
         d->commands[d->command_count++] = value;
     }
 
-    return (d->command_count != 0)
+    return (d->command_count != 0
+            || mesh_option_get(line, "resource") != NULL)
            ? MESH_OK : mesh_refuse_usage("\"--command\" is missing");
 }
 
@@ -306,7 +310,12 @@ delegate_v1(mesh_delegate_t *d, const mesh_line_t *line)
 
     if (d->from.jwt_count != 0) {
         return mesh_refuse_usage("\"--from\" holds JWTs; they go with "
-                                 "\"--format 0.10\"");
+                                 "\"--format 0.10\", 0.9 or 0.8");
+    }
+
+    if (mesh_option_get(line, "resource") != NULL) {
+        return mesh_refuse_usage("\"--resource\" is of 0.x; 1.0 has "
+                                 "commands");
     }
 
     rc = mesh_request_policy(line, &d->args, &policy);
@@ -364,17 +373,17 @@ check_covered(const mesh_delegate_t *d, bytes_t command)
         }
     }
 
-    return mesh_fail("nothing in \"--from\" gives %.*s the command \"%s\"",
-                     (int) d->issuer.len, (const char *) d->issuer.data,
-                     mesh_text(command));
+    return mesh_fail("nothing in \"--from\" gives %s the command \"%s\"",
+                     mesh_text(d->issuer), mesh_text(command));
 }
 
 
 static int
 sign_v1(mesh_delegate_t *d, bytes_t command, bytes_t policy)
 {
-    bytes_writer_t         w;
-    ucan_envelope_draft_t  draft;
+    int                     rc;
+    bytes_t                 raw;
+    ucan_envelope_draft_t   draft;
 
     memset(&draft, 0, sizeof(draft));
 
@@ -386,152 +395,107 @@ sign_v1(mesh_delegate_t *d, bytes_t command, bytes_t policy)
     draft.exp = d->expires;
     draft.nbf = d->not_before;
 
-    bytes_writer_open(&w, mesh_alloc(UCAN_TOKEN_BYTES_MAX),
-                      UCAN_TOKEN_BYTES_MAX);
+    rc = mesh_mint_envelope(&d->mint, &draft, &raw,
+                            &d->made[d->made_count++]);
 
-    if (ucan_envelope_encode(&draft, &d->key, &w) != 0) {
-        return mesh_fail("the delegation is too large");
-    }
-
-    cid_of(&d->made[d->made_count++], CID_DAG_CBOR, bytes_writer_view(&w));
-
-    return mesh_source_add_envelope(&d->from, bytes_writer_view(&w));
+    return (rc == MESH_OK) ? mesh_source_add_envelope(&d->from, raw) : rc;
 }
 
 
 static int
 print_v1(const mesh_delegate_t *d, const mesh_line_t *line)
 {
-    int             rc;
-    char            form;
-    bytes_writer_t  w;
+    int      rc;
+    bytes_t  text;
 
-    rc = mesh_request_form(line, 'C', &form);
-    if (rc != MESH_OK) {
-        return rc;
+    rc = mesh_mint_container(line, &d->from, 'C', &text);
+
+    if (rc == MESH_OK) {
+        print_result(d, line, "container", text);
     }
 
-    bytes_writer_open(&w, mesh_alloc(MESH_DELEGATE_TEXT_MAX),
-                      MESH_DELEGATE_TEXT_MAX);
-
-    if (ucan_container_encode(form, d->from.envelopes,
-                              d->from.envelope_count, &w, &mesh_memory)
-        != 0)
-    {
-        return mesh_fail("the container is too large");
-    }
-
-    print_result(d, line, "container", bytes_writer_view(&w));
-
-    return MESH_OK;
+    return rc;
 }
 
 
 static int
 delegate_jwt(mesh_delegate_t *d, const mesh_line_t *line)
 {
-    int            rc;
-    ucan_bundle_t  bundle;
+    int  rc;
 
     if (d->from.envelope_count != 0
         || mesh_option_get(line, "policy") != NULL
         || mesh_option_get(line, "form") != NULL)
     {
         return mesh_refuse_usage("containers, \"--policy\" and \"--form\" "
-                                 "are of 1.0, not of 0.10");
+                                 "are of 1.0, not of %s",
+                                 mesh_option_get(line, "format"));
     }
 
     if (d->subject.len == 0) {
-        return mesh_refuse_usage("0.10 has no powerline");
+        return mesh_refuse_usage("0.x has no powerline");
     }
 
     if (d->from.jwt_count == 0
+        && d->command_count != 0
         && !bytes_equal(d->subject, d->issuer))
     {
         mesh_remark("note: the issuer is not the subject; whoever uses this "
                     "needs the proofs as well (--from)");
     }
 
-    memset(&bundle, 0, sizeof(bundle));
+    rc = sign_jwt(d, line);
 
-    if (d->from.jwt_count != 0) {
-        rc = mesh_source_open(&d->from, &bundle);
-        if (rc != MESH_OK) {
-            return rc;
-        }
+    if (rc == MESH_OK) {
+        print_result(d, line, "tokens", mesh_source_join(&d->from, 0));
     }
 
-    rc = sign_jwt(d, &bundle, line);
-    if (rc != MESH_OK) {
-        return rc;
-    }
-
-    print_result(d, line, "tokens", mesh_source_join(&d->from, 0));
-
-    return MESH_OK;
+    return rc;
 }
 
 
+/* d->from becomes what is printed, the new one first. */
 static int
-sign_jwt(mesh_delegate_t *d, const ucan_bundle_t *bundle,
-    const mesh_line_t *line)
+sign_jwt(mesh_delegate_t *d, const mesh_line_t *line)
 {
     int                rc;
     size_t             i;
     cid_t              proofs[UCAN_TOKEN_PROOFS_MAX];
-    mesh_caps_t       *caps;
-    mesh_source_t     *all;
-    bytes_writer_t     w;
+    bytes_t            raw, embedded[UCAN_TOKEN_PROOFS_MAX];
+    mesh_source_t     *all, *rest;
     ucan_jwt_draft_t   draft;
-
-    caps = mesh_alloc(sizeof(mesh_caps_t));
-
-    for (i = 0; i < d->command_count; i++) {
-        rc = mesh_caps_add_command(caps, d->subject, d->commands[i],
-                                   &d->args);
-        if (rc != MESH_OK) {
-            return rc;
-        }
-    }
 
     memset(&draft, 0, sizeof(draft));
 
-    for (i = 0; i < bundle->count; i++) {
-        if (bytes_equal(bundle->tokens[i].aud, d->issuer)) {
-            proofs[draft.proof_count++] = bundle->tokens[i].cid;
-            lessen_expiry(d, &bundle->tokens[i], line);
-        }
-    }
-
-    if (bundle->count != 0 && draft.proof_count == 0) {
-        return mesh_fail("nothing in \"--from\" is for %.*s",
-                         (int) d->issuer.len, (const char *) d->issuer.data);
-    }
-
     draft.aud = d->audience;
-    draft.caps = mesh_caps_write(caps);
     draft.nonce = mesh_request_nonce();
     draft.proofs = proofs;
+    draft.embedded = embedded;
     draft.exp = d->expires;
     draft.nbf = d->not_before;
 
-    bytes_writer_open(&w, mesh_alloc(UCAN_TOKEN_BYTES_MAX),
-                      UCAN_TOKEN_BYTES_MAX);
+    all = mesh_alloc(sizeof(mesh_source_t));
+    rest = mesh_alloc(sizeof(mesh_source_t));
 
-    if (ucan_jwt_encode(&draft, &d->key, &w) != 0) {
-        return mesh_fail("the delegation is too large");
+    rc = claim(d, line, &draft.caps);
+
+    if (rc == MESH_OK) {
+        rc = mesh_mint_proofs(&d->mint, &draft, &d->from,
+                              mesh_option_get(line, "expires") != NULL, rest);
     }
 
-    cid_of(&d->made[d->made_count++], CID_RAW, bytes_writer_view(&w));
+    if (rc == MESH_OK) {
+        rc = mesh_mint_jwt(&d->mint, &draft, &raw,
+                           &d->made[d->made_count++]);
+    }
 
-    /* the new one first */
+    if (rc == MESH_OK) {
+        d->expires = draft.exp;
+        rc = mesh_source_add_jwt(all, raw);
+    }
 
-    all = mesh_alloc(sizeof(mesh_source_t));
-
-    rc = mesh_source_add_jwt(all, bytes_writer_view(&w));
-
-    for (i = 0; rc == MESH_OK && i < d->from.jwt_count; i++) {
-        rc = mesh_source_add_jwt(all, d->from.jwts[i]);
+    for (i = 0; rc == MESH_OK && i < rest->jwt_count; i++) {
+        rc = mesh_source_add_jwt(all, rest->jwts[i]);
     }
 
     d->from = *all;
@@ -540,22 +504,24 @@ sign_jwt(mesh_delegate_t *d, const ucan_bundle_t *bundle,
 }
 
 
-/* In 0.x nothing may outlive its proof. */
-static void
-lessen_expiry(mesh_delegate_t *d, const ucan_token_t *proof,
-    const mesh_line_t *line)
+static int
+claim(mesh_delegate_t *d, const mesh_line_t *line, bytes_t *json)
 {
-    if (!proof->has_exp
-        || (d->expires >= 0 && d->expires <= proof->exp))
-    {
-        return;
+    int           rc;
+    size_t        i;
+    mesh_caps_t  *caps;
+
+    caps = mesh_alloc(sizeof(mesh_caps_t));
+    caps->version = d->mint.version;
+
+    rc = mesh_caps_add_resource(caps, line);
+
+    for (i = 0; rc == MESH_OK && i < d->command_count; i++) {
+        rc = mesh_caps_add_command(caps, d->subject, d->commands[i],
+                                   &d->args);
     }
 
-    if (mesh_option_get(line, "expires") != NULL) {
-        mesh_remark("note: a proof ends sooner, so this does too");
-    }
-
-    d->expires = proof->exp;
+    return (rc == MESH_OK) ? mesh_caps_write(caps, json) : rc;
 }
 
 

@@ -27,12 +27,31 @@
 #define MESH_REQUEST_POLICY_MAX  65536     /* bytes */
 
 
+typedef struct {
+    const char  *name;
+    unsigned     version;
+} mesh_request_version_t;
+
+
 static int check_name(bytes_t name);
 static size_t count_names(const mesh_args_t *args);
 static int match_first(const mesh_args_t *args, size_t i);
 static void write_name(bytes_writer_t *w, const mesh_args_t *args, size_t i);
 static void write_equal(bytes_writer_t *w, const ucan_arg_t *arg);
 static int compare_args(const void *a, const void *b);
+
+
+/* the first is the one of who says nothing */
+
+static const mesh_request_version_t  mesh_request_versions[] = {
+    { "1.0",  UCAN_TOKEN_VERSION_V1 },
+    { "0.10", UCAN_TOKEN_VERSION_10 },
+    { "0.9",  UCAN_TOKEN_VERSION_09 },
+    { "0.8",  UCAN_TOKEN_VERSION_08 }
+};
+
+#define mesh_request_version_count                                            \
+    (sizeof(mesh_request_versions) / sizeof(mesh_request_versions[0]))
 
 
 int
@@ -317,17 +336,33 @@ mesh_request_form(const mesh_line_t *line, char fallback, char *form)
 
 
 int
-mesh_request_format(const mesh_line_t *line, int *jwt)
+mesh_request_format(const mesh_line_t *line, unsigned *version)
 {
+    size_t       i;
     const char  *value;
 
     value = mesh_option_get(line, "format");
 
-    *jwt = value != NULL && strcmp(value, "0.10") == 0;
+    for (i = 0; i < mesh_request_version_count; i++) {
+        if (value == NULL
+            || strcmp(value, mesh_request_versions[i].name) == 0)
+        {
+            *version = mesh_request_versions[i].version;
+            return MESH_OK;
+        }
+    }
 
-    if (value != NULL && !*jwt && strcmp(value, "1.0") != 0) {
-        return mesh_refuse_usage("\"--format %s\": 1.0 or 0.10 was expected",
-                                 value);
+    return mesh_refuse_usage("\"--format %s\": 1.0, 0.10, 0.9 or 0.8 was "
+                             "expected", value);
+}
+
+
+int
+mesh_request_cid(const char *word, cid_t *cid)
+{
+    if (cid_parse(cid, bytes_of(word)) != 0) {
+        return mesh_refuse_usage("\"%.60s\" is no CID of a token; \"mesh "
+                                 "inspect\" tells the CID of each", word);
     }
 
     return MESH_OK;

@@ -66,8 +66,11 @@ bytes_t mesh_request_nonce(void);
 /* The 1.0 form letter of "--form", or the fallback. */
 int mesh_request_form(const mesh_line_t *line, char fallback, char *form);
 
-/* 1.0 or 0.10, from "--format"; 1.0 when absent. */
-int mesh_request_format(const mesh_line_t *line, int *jwt);
+/* UCAN_TOKEN_VERSION_... from "--format"; 1.0 when absent. */
+int mesh_request_format(const mesh_line_t *line, unsigned *version);
+
+/* The CID that a word of the command line is. */
+int mesh_request_cid(const char *word, cid_t *cid);
 
 
 #endif /* _MESH_REQUEST_H_INCLUDED_ */

@@ -26,11 +26,13 @@
 
 
 #define NGX_MESH_PRINCIPAL_MAGIC    0x6d657368   /* "mesh" */
-#define NGX_MESH_PRINCIPAL_VERSION  1
+#define NGX_MESH_PRINCIPAL_VERSION  2
 #define NGX_MESH_PRINCIPAL_MODULE   "ngx_http_ucan_module"
 
 
-/* Lives in the pool it was opened with; destroyed with that pool. */
+/* Lives in the pool it was opened with; destroyed with that pool, and so are
+   the texts and the chain.  The chain is shared with others who present the
+   same token: it is only read, on the event loop. */
 typedef struct {
     ngx_str_t      did;           /* the holder */
     ngx_str_t      root;          /* the trust anchor its chain starts at */
@@ -38,8 +40,29 @@ typedef struct {
     time_t         expires;       /* seconds; never later than the chain */
     ngx_uint_t     depth;         /* tokens on the path, top included */
     unsigned       invocation:1;  /* one command only; else a session */
-    ucan_chain_t  *chain;         /* private to the ucan module */
+    ucan_chain_t  *chain;         /* shared; bundle and tokens may be read */
+    const ucan_http_t  *http;     /* private to the ucan module: facts of the
+                                     request it is of, or NULL */
 } ngx_mesh_principal_t;
+
+
+typedef struct ngx_mesh_principal_open_s  ngx_mesh_principal_open_t;
+
+/* A token that is opened; in the pool that it is opened with. */
+struct ngx_mesh_principal_open_s {
+    ngx_str_t              token;       /* borrowed for the call */
+    ngx_str_t              proofs;      /* the same; may be empty */
+
+    /* called once, on the event loop, with the answer in here; may destroy
+       the pool */
+    void                 (*handler)(ngx_mesh_principal_open_t *open);
+    void                  *data;        /* of the caller */
+
+    /* the answer */
+    ucan_verdict_t         verdict;
+    ngx_mesh_principal_t  *principal;   /* NULL unless verdict is UCAN_OK */
+    unsigned               busy:1;      /* no verdict: ask again later */
+};
 
 
 typedef struct {
@@ -56,6 +79,14 @@ typedef struct {
        token is copied.  Logs a refusal by CID and reason. */
     ucan_verdict_t (*open)(ngx_http_request_t *r, ngx_pool_t *pool,
         ngx_str_t *token, ngx_str_t *proofs, ngx_mesh_principal_t **p);
+
+    /* The same without keeping the event loop waiting: many signatures are
+       checked in a thread.  NGX_OK: the answer is there, handler is not
+       called; NGX_AGAIN: handler will be called, unless pool is destroyed
+       before.  r is only looked at during the call, but for the log of its
+       connection, which must outlive pool. */
+    ngx_int_t    (*open_later)(ngx_http_request_t *r, ngx_pool_t *pool,
+        ngx_mesh_principal_open_t *open);
 
     /* May p do this now?  UCAN_OK or why not.  Never blocks; checks at most
        one signature for each token that was not needed before. */
@@ -79,6 +110,11 @@ typedef struct {
        right after it; ngx_mesh_reply_verdict() does so by itself. */
     void         (*refuse)(ngx_mesh_principal_t *p, ngx_log_t *log,
         ucan_verdict_t verdict, bytes_t command);
+
+    /* As revoke, but by the holder of that DID (borrowed): it counts against a
+       token that this DID issued, or that stands below one it issued. */
+    ngx_int_t    (*revoke_by)(ngx_cycle_t *cycle, const cid_t *cid,
+        bytes_t did, time_t until);
 } ngx_mesh_principal_api_t;
 
 

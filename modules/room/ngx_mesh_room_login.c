@@ -30,8 +30,7 @@
 #define NGX_MESH_ROOM_LOGIN_REPLY  4096    /* bytes of auth_ok */
 
 
-static ngx_int_t ngx_mesh_room_login_open(ngx_mesh_room_connection_t *mc,
-    ngx_str_t *token, ngx_str_t *proofs);
+static void ngx_mesh_room_login_opened(ngx_mesh_principal_open_t *open);
 static void ngx_mesh_room_login_participant(void *data,
     const ngx_mesh_room_participant_t *participant, problem_t problem);
 static ngx_int_t ngx_mesh_room_login_inbox(ngx_mesh_room_connection_t *mc);
@@ -45,14 +44,67 @@ void
 ngx_mesh_room_login(ngx_mesh_room_connection_t *mc, ngx_str_t *token,
     ngx_str_t *proofs)
 {
-    ngx_int_t              rc;
-    ngx_mesh_store_job_t  *job;
+    ngx_mesh_principal_open_t  *open;
 
-    if (ngx_mesh_room_login_open(mc, token, proofs) != NGX_OK) {
+    mc->pool = ngx_create_pool(NGX_MESH_ROOM_LOGIN_POOL, mc->hub->log);
+
+    if (mc->pool == NULL) {
+        ngx_mesh_room_login_failed(mc, PROBLEM_INTERNAL, NULL);
         return;
     }
 
+    open = ngx_pcalloc(mc->pool, sizeof(ngx_mesh_principal_open_t));
+
+    if (open == NULL) {
+        ngx_mesh_room_login_failed(mc, PROBLEM_INTERNAL, NULL);
+        return;
+    }
+
+    open->token = *token;
+    open->proofs = *proofs;
+    open->handler = ngx_mesh_room_login_opened;
+    open->data = mc;
+
+    /* a connection that is closed meanwhile destroys the pool */
+
     mc->opening = 1;
+
+    if (mc->mcf->principal->open_later(mc->request, mc->pool, open)
+        == NGX_OK)
+    {
+        ngx_mesh_room_login_opened(open);
+    }
+}
+
+
+static void
+ngx_mesh_room_login_opened(ngx_mesh_principal_open_t *open)
+{
+    ngx_int_t                    rc;
+    ucan_verdict_t               verdict;
+    ngx_mesh_store_job_t        *job;
+    ngx_mesh_room_connection_t  *mc;
+
+    mc = open->data;
+
+    if (open->busy) {
+        ngx_mesh_room_login_failed(mc, PROBLEM_BUSY, NULL);
+        return;
+    }
+
+    verdict = open->verdict;
+
+    if (verdict == UCAN_OK && open->principal->invocation) {
+        verdict = UCAN_NO_SESSION;
+    }
+
+    if (verdict != UCAN_OK) {
+        ngx_mesh_room_login_failed(mc, PROBLEM_UNAUTHENTICATED,
+                                   ucan_verdict_text(verdict));
+        return;
+    }
+
+    mc->principal = open->principal;
 
     rc = ngx_mesh_room_participant_get(mc->mcf, &mc->principal->did,
                                        ngx_mesh_room_login_participant, mc,
@@ -66,39 +118,6 @@ ngx_mesh_room_login(ngx_mesh_room_connection_t *mc, ngx_str_t *token,
                                                       : PROBLEM_STORE_DOWN,
                                    NULL);
     }
-}
-
-
-static ngx_int_t
-ngx_mesh_room_login_open(ngx_mesh_room_connection_t *mc, ngx_str_t *token,
-    ngx_str_t *proofs)
-{
-    ucan_verdict_t         verdict;
-    ngx_mesh_principal_t  *principal;
-
-    mc->pool = ngx_create_pool(NGX_MESH_ROOM_LOGIN_POOL, mc->hub->log);
-
-    if (mc->pool == NULL) {
-        ngx_mesh_room_login_failed(mc, PROBLEM_INTERNAL, NULL);
-        return NGX_ERROR;
-    }
-
-    verdict = mc->mcf->principal->open(mc->request, mc->pool, token, proofs,
-                                       &principal);
-
-    if (verdict == UCAN_OK && principal->invocation) {
-        verdict = UCAN_NO_SESSION;
-    }
-
-    if (verdict != UCAN_OK) {
-        ngx_mesh_room_login_failed(mc, PROBLEM_UNAUTHENTICATED,
-                                   ucan_verdict_text(verdict));
-        return NGX_ERROR;
-    }
-
-    mc->principal = principal;
-
-    return NGX_OK;
 }
 
 

@@ -23,11 +23,15 @@
 #include <ngx_http.h>
 
 #include "ngx_mesh_conf.h"
+#include "ngx_mesh_reply.h"
 #include "ngx_ucan_answer.h"
 #include "ngx_ucan_conf.h"
+#include "ngx_ucan_forward.h"
+#include "ngx_ucan_redact.h"
 #include "ngx_ucan_request.h"
 #include "ngx_ucan_require.h"
 #include "ngx_ucan_revocation.h"
+#include "ngx_ucan_source.h"
 #include "ngx_ucan_variable.h"
 #include "ngx_ucan_verify.h"
 
@@ -35,6 +39,10 @@
 
 
 static ngx_int_t ngx_http_ucan_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ucan_judge(ngx_http_request_t *r,
+    ngx_ucan_request_t *ctx);
+static ngx_int_t ngx_http_ucan_busy(ngx_http_request_t *r,
+    ngx_ucan_request_t *ctx);
 
 static ngx_int_t ngx_http_ucan_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ucan_init_process(ngx_cycle_t *cycle);
@@ -65,6 +73,10 @@ static ngx_mesh_conf_number_t  ngx_http_ucan_depth = {
 static ngx_mesh_conf_number_t  ngx_http_ucan_inflated_size = {
     NGX_MESH_CONF_SIZE, 1024, UCAN_TOKEN_INFLATED_MAX,
     "a size from 1k to 256k"
+};
+
+static ngx_mesh_conf_number_t  ngx_http_ucan_inline = {
+    NGX_MESH_CONF_COUNT, 0, UCAN_TOKEN_COUNT_MAX, "a number from 0 to 64"
 };
 
 
@@ -100,6 +112,52 @@ static ngx_command_t  ngx_http_ucan_commands[] = {
       ngx_ucan_require_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_ucan_loc_conf_t, requirements),
+      NULL },
+
+    { ngx_string("ucan_require_mode"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
+      ngx_ucan_edge_mode_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, edge.mode),
+      NULL },
+
+    { ngx_string("ucan_resource"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_HTTP_LMT_CONF|NGX_CONF_1MORE,
+      ngx_ucan_require_resource_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, edge.resource),
+      NULL },
+
+    { ngx_string("ucan_source"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_CONF_1MORE,
+      ngx_ucan_source_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, edge.sources),
+      NULL },
+
+    { ngx_string("ucan_bind"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_HTTP_LMT_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, edge.bind),
+      NULL },
+
+    { ngx_string("ucan_forward"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, edge.forward),
+      NULL },
+
+    { ngx_string("ucan_credentials"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_ucan_edge_credentials_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, edge.credentials),
       NULL },
 
     { ngx_string("ucan_leeway"),
@@ -144,9 +202,44 @@ static ngx_command_t  ngx_http_ucan_commands[] = {
       offsetof(ngx_ucan_loc_conf_t, inflated_size),
       &ngx_http_ucan_inflated_size },
 
+    { ngx_string("ucan_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, cache),
+      NULL },
+
+    { ngx_string("ucan_cache_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_ucan_conf_cache_zone_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ucan_inline"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_mesh_conf_number_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, inline_max),
+      &ngx_http_ucan_inline },
+
+    { ngx_string("ucan_thread_pool"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_ucan_conf_thread_pool_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ucan_revocation_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_ucan_conf_revocation_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ucan_revocation_file"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_ucan_revocation_file_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -169,8 +262,8 @@ static ngx_http_module_t  ngx_http_ucan_module_ctx = {
     ngx_ucan_conf_create_main,        /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    NULL,                                  /* create server configuration */
-    NULL,                                  /* merge server configuration */
+    ngx_ucan_query_create_srv,             /* create server configuration */
+    ngx_ucan_query_merge_srv,              /* merge server configuration */
 
     ngx_ucan_conf_create_loc,         /* create location configuration */
     ngx_ucan_conf_merge_loc           /* merge location configuration */
@@ -199,9 +292,7 @@ ngx_module_t  ngx_http_ucan_module = {
 static ngx_int_t
 ngx_http_ucan_handler(ngx_http_request_t *r)
 {
-    bytes_t                    command;
-    ucan_verdict_t             rc;
-    ngx_ucan_request_t       *ctx;
+    ngx_ucan_request_t   *ctx;
     ngx_ucan_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_ucan_module);
@@ -210,17 +301,21 @@ ngx_http_ucan_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    ctx = ngx_ucan_request_authenticate(r, lcf->trust);
+    ctx = ngx_ucan_request_open(r);
 
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    /* called again when it is known, or by a stray event before */
+
+    if (ctx->waiting) {
+        return NGX_AGAIN;
+    }
+
     if (ctx->answered) {
         return NGX_DONE;
     }
-
-    command = bytes_make(NULL, 0);
 
     if (!ctx->presented) {
 
@@ -230,6 +325,24 @@ ngx_http_ucan_handler(ngx_http_request_t *r)
 
         return ngx_ucan_answer_challenge(r, ctx);
     }
+
+    if (ctx->busy) {
+        return ngx_http_ucan_busy(r, ctx);
+    }
+
+    return ngx_http_ucan_judge(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_ucan_judge(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
+{
+    bytes_t               command;
+    ucan_verdict_t        rc;
+    ngx_ucan_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_ucan_module);
+    command = bytes_make(NULL, 0);
 
     if (ctx->principal == NULL) {
         return ngx_ucan_answer_refusal(r, ctx, ctx->refusal.verdict, command);
@@ -250,6 +363,24 @@ ngx_http_ucan_handler(ngx_http_request_t *r)
 }
 
 
+/* Neither yes nor no: the queue of the thread pool is full. */
+
+static ngx_int_t
+ngx_http_ucan_busy(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "ucan: busy: the queue of the thread pool is full");
+
+    ctx->answered = 1;
+
+    ngx_http_finalize_request(r,
+        ngx_mesh_reply_problem(r, PROBLEM_BUSY,
+                               "too many tokens are being checked"));
+
+    return NGX_DONE;
+}
+
+
 static ngx_int_t
 ngx_http_ucan_init(ngx_conf_t *cf)
 {
@@ -259,8 +390,16 @@ ngx_http_ucan_init(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
 
-    if (ngx_ucan_metric_init(cf, &mcf->metric) != NGX_OK) {
+    if (ngx_ucan_conf_init(cf) != NGX_OK
+        || ngx_ucan_metric_init(cf, &mcf->metric) != NGX_OK
+        || ngx_ucan_query_init(cf) != NGX_OK
+        || ngx_ucan_forward_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
+    }
+
+    if (mcf->revocation_zone) {
+        mcf->revocation_zone->data = mcf->revocation_file;
     }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -292,9 +431,15 @@ ngx_http_ucan_init_process(ngx_cycle_t *cycle)
 
     if (mcf) {
         ngx_ucan_metric_open(cycle, &mcf->metric);
+        ngx_ucan_redact_open(cycle);
     }
 
-    return NGX_OK;
+    if (mcf && mcf->revocation_zone) {
+        ngx_ucan_revocation_file_watch(cycle, mcf->revocation_zone,
+                                       mcf->revocation_file);
+    }
+
+    return ngx_ucan_conf_init_process(cycle);
 }
 
 

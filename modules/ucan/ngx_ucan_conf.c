@@ -15,8 +15,21 @@
 #include "ngx_ucan_api.h"
 #include "ngx_ucan_conf.h"
 #include "ngx_ucan_revocation.h"
+#include "ngx_ucan_seal.h"
 
 
+#define NGX_UCAN_CONF_INLINE           4        /* signatures, by default */
+#define NGX_UCAN_CONF_REVOCATION_SIZE  (4 * 1024 * 1024)
+#define NGX_UCAN_CONF_ENTRIES_MAX      (1024 * 1024)
+#define NGX_UCAN_CONF_MEMORY_MIN       (64 * 1024)
+
+
+static void ngx_ucan_conf_merge_work(ngx_ucan_loc_conf_t *conf,
+    ngx_ucan_loc_conf_t *prev);
+static char *ngx_ucan_conf_zone_option(ngx_ucan_main_conf_t *mcf,
+    ngx_str_t *text);
+static ngx_shm_zone_t *ngx_ucan_conf_zone_default(ngx_conf_t *cf,
+    const char *name, size_t size, ngx_shm_zone_init_pt init);
 static ngx_uint_t ngx_ucan_conf_differs(ngx_ucan_loc_conf_t *conf);
 static ucan_trust_t *ngx_ucan_conf_trust(ngx_conf_t *cf,
     ngx_ucan_loc_conf_t *conf);
@@ -34,6 +47,8 @@ ngx_ucan_conf_create_main(ngx_conf_t *cf)
     }
 
     mcf->api = &ngx_ucan_api;
+    mcf->cache_entries = NGX_UCAN_CACHE_ENTRIES;
+    mcf->cache_bytes = NGX_UCAN_CACHE_BYTES;
 
     return mcf;
 }
@@ -50,18 +65,23 @@ ngx_ucan_conf_create_loc(ngx_conf_t *cf)
         return NULL;
     }
 
-    /* set by ngx_pcalloc(): trust = NULL, audience = { 0, NULL } */
+    /* set by ngx_pcalloc(): trust = NULL, audience = { 0, NULL },
+       thread_pool = NULL */
 
     conf->enable = NGX_CONF_UNSET_UINT;
     conf->audiences = NGX_CONF_UNSET_PTR;
     conf->anchors = NGX_CONF_UNSET_PTR;
     conf->requirements = NGX_CONF_UNSET_PTR;
+    ngx_ucan_edge_init(&conf->edge);
     conf->leeway = NGX_CONF_UNSET;
     conf->session_max = NGX_CONF_UNSET;
     conf->token_size = NGX_CONF_UNSET;
     conf->token_count = NGX_CONF_UNSET;
     conf->depth = NGX_CONF_UNSET;
     conf->inflated_size = NGX_CONF_UNSET;
+    conf->cache = NGX_CONF_UNSET;
+    conf->inline_max = NGX_CONF_UNSET;
+    conf->thread_off = NGX_CONF_UNSET_UINT;
 
     return conf;
 }
@@ -73,9 +93,14 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_ucan_loc_conf_t *prev = parent;
     ngx_ucan_loc_conf_t *conf = child;
 
-    ngx_uint_t  differs;
+    ngx_uint_t             differs;
+    ngx_ucan_main_conf_t  *mcf;
 
     differs = ngx_ucan_conf_differs(conf);
+
+    if (ngx_ucan_edge_merge(cf, &prev->edge, &conf->edge) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     ngx_conf_merge_uint_value(conf->enable, prev->enable, NGX_UCAN_CONF_OFF);
     ngx_conf_merge_ptr_value(conf->audiences, prev->audiences, NULL);
@@ -90,6 +115,8 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->depth, prev->depth, UCAN_TOKEN_DEPTH_MAX);
     ngx_conf_merge_value(conf->inflated_size, prev->inflated_size,
                          UCAN_TOKEN_INFLATED_MAX);
+
+    ngx_ucan_conf_merge_work(conf, prev);
 
     if (conf->audiences) {
 
@@ -124,7 +151,29 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (conf->enable != NGX_UCAN_CONF_OFF) {
+        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
+        mcf->used = 1;
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* How the work is done, whatever the trust. */
+
+static void
+ngx_ucan_conf_merge_work(ngx_ucan_loc_conf_t *conf, ngx_ucan_loc_conf_t *prev)
+{
+    ngx_conf_merge_value(conf->cache, prev->cache, 1);
+    ngx_conf_merge_value(conf->inline_max, prev->inline_max,
+                         NGX_UCAN_CONF_INLINE);
+
+    if (conf->thread_off == NGX_CONF_UNSET_UINT) {
+        conf->thread_pool = prev->thread_pool;
+    }
+
+    ngx_conf_merge_uint_value(conf->thread_off, prev->thread_off, 0);
 }
 
 
@@ -170,10 +219,8 @@ ngx_ucan_conf_trust(ngx_conf_t *cf, ngx_ucan_loc_conf_t *conf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
 
-    if (mcf->revocation_zone) {
-        trust->revoked = ngx_ucan_revocation_find;
-    }
-
+    trust->revoked = ngx_ucan_revocation_find;
+    trust->revoked_by = ngx_ucan_revocation_find_by;
     trust->data = mcf;
 
     return trust;
@@ -218,9 +265,8 @@ ngx_ucan_conf_revocation_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_ucan_main_conf_t *mcf = conf;
 
-    u_char     *p, *last;
     ssize_t     size;
-    ngx_str_t  *value, name, s;
+    ngx_str_t  *value, name;
 
     value = cf->args->elts;
 
@@ -228,23 +274,9 @@ ngx_ucan_conf_revocation_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
-    last = value[1].data + value[1].len;
-    p = ngx_strlchr(value[1].data, last, ':');
-
-    size = NGX_ERROR;
-
-    if (p && p != value[1].data) {
-        name.data = value[1].data;
-        name.len = p - name.data;
-
-        s.data = p + 1;
-        s.len = last - s.data;
-
-        size = ngx_parse_size(&s);
-    }
-
-    if (size == NGX_ERROR
-        || size < (ssize_t) NGX_UCAN_REVOCATION_SIZE_MIN)
+    if (ngx_ucan_conf_zone_parse(&value[1], NGX_UCAN_REVOCATION_SIZE_MIN,
+                                 &name, &size)
+        != NGX_OK)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" needs NAME:SIZE with a size from %uzk, "
@@ -255,14 +287,266 @@ ngx_ucan_conf_revocation_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    mcf->revocation_zone = ngx_shared_memory_add(cf, &name, size,
-                                                 &ngx_http_ucan_module);
+    mcf->revocation_zone = ngx_ucan_conf_zone_add(cf, &name, size,
+                                                  ngx_ucan_revocation_init);
 
-    if (mcf->revocation_zone == NULL) {
+    return mcf->revocation_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_ucan_conf_cache_zone_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_ucan_main_conf_t *mcf = conf;
+
+    char        *rc;
+    ssize_t      size;
+    ngx_str_t   *value, name;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    if (mcf->seal_zone) {
+        return "is duplicate";
+    }
+
+    if (ngx_ucan_conf_zone_parse(&value[1], NGX_UCAN_SEAL_SIZE_MIN, &name,
+                                 &size)
+        != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" needs NAME:SIZE with a size from %uzk, "
+                           "such as \"tokens:4m\", not \"%V\"",
+                           &value[0], (size_t) NGX_UCAN_SEAL_SIZE_MIN / 1024,
+                           &value[1]);
         return NGX_CONF_ERROR;
     }
 
-    mcf->revocation_zone->init = ngx_ucan_revocation_init;
+    for (i = 2; i < cf->args->nelts; i++) {
+        rc = ngx_ucan_conf_zone_option(mcf, &value[i]);
+
+        if (rc != NGX_CONF_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" takes \"entries=N\" from 1 and "
+                               "\"memory=SIZE\" from 64k behind its zone, "
+                               "not \"%V\"", &value[0], &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    mcf->seal_zone = ngx_ucan_conf_zone_add(cf, &name, size,
+                                            ngx_ucan_seal_init);
+
+    return mcf->seal_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_ucan_conf_zone_option(ngx_ucan_main_conf_t *mcf, ngx_str_t *text)
+{
+    ssize_t    n;
+    ngx_str_t  s;
+
+    if (text->len > 8 && ngx_strncmp(text->data, "entries=", 8) == 0) {
+
+        n = ngx_atoi(text->data + 8, text->len - 8);
+
+        if (n < 1 || n > NGX_UCAN_CONF_ENTRIES_MAX) {
+            return NGX_CONF_ERROR;
+        }
+
+        mcf->cache_entries = n;
+
+        return NGX_CONF_OK;
+    }
+
+    if (text->len > 7 && ngx_strncmp(text->data, "memory=", 7) == 0) {
+
+        s.data = text->data + 7;
+        s.len = text->len - 7;
+
+        n = ngx_parse_size(&s);
+
+        if (n < NGX_UCAN_CONF_MEMORY_MIN) {
+            return NGX_CONF_ERROR;
+        }
+
+        mcf->cache_bytes = n;
+
+        return NGX_CONF_OK;
+    }
+
+    return NGX_CONF_ERROR;
+}
+
+
+ngx_int_t
+ngx_ucan_conf_zone_parse(ngx_str_t *text, size_t size_min, ngx_str_t *name,
+    ssize_t *size)
+{
+    u_char     *p, *last;
+    ngx_str_t   s;
+
+    last = text->data + text->len;
+    p = ngx_strlchr(text->data, last, ':');
+
+    if (p == NULL || p == text->data) {
+        return NGX_ERROR;
+    }
+
+    name->data = text->data;
+    name->len = p - text->data;
+
+    s.data = p + 1;
+    s.len = last - s.data;
+
+    *size = ngx_parse_size(&s);
+
+    if (*size == NGX_ERROR || *size < (ssize_t) size_min) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_ucan_conf_thread_pool_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_ucan_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (lcf->thread_off != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        lcf->thread_off = 1;
+        return NGX_CONF_OK;
+    }
+
+    /* nginx itself refuses a name that no "thread_pool" has */
+
+    lcf->thread_pool = ngx_thread_pool_add(cf, &value[1]);
+
+    if (lcf->thread_pool == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->thread_off = 0;
 
     return NGX_CONF_OK;
+}
+
+
+/* Where anything of this module is in use there are all of its zones: what
+   another module asks of it has a place. */
+
+ngx_int_t
+ngx_ucan_conf_init(ngx_conf_t *cf)
+{
+    ngx_ucan_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
+
+    if (!mcf->used && !mcf->revocation_zone && !mcf->seal_zone) {
+        return NGX_OK;
+    }
+
+    if (mcf->revocation_zone == NULL) {
+        mcf->revocation_zone = ngx_ucan_conf_zone_default(cf,
+                                   "ucan_revocations",
+                                   NGX_UCAN_CONF_REVOCATION_SIZE,
+                                   ngx_ucan_revocation_init);
+
+        if (mcf->revocation_zone == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (mcf->seal_zone == NULL) {
+        mcf->seal_zone = ngx_ucan_conf_zone_default(cf, "ucan_cache",
+                                   NGX_UCAN_SEAL_SIZE_DEFAULT,
+                                   ngx_ucan_seal_init);
+
+        if (mcf->seal_zone == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_shm_zone_t *
+ngx_ucan_conf_zone_default(ngx_conf_t *cf, const char *name, size_t size,
+    ngx_shm_zone_init_pt init)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) name;
+    s.len = ngx_strlen(name);
+
+    return ngx_ucan_conf_zone_add(cf, &s, size, init);
+}
+
+
+ngx_shm_zone_t *
+ngx_ucan_conf_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size,
+    ngx_shm_zone_init_pt init)
+{
+    ngx_shm_zone_t  *zone;
+
+    zone = ngx_shared_memory_add(cf, name, size, &ngx_http_ucan_module);
+
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    if (zone->init) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is used for something else of the "
+                           "ucan module; give each a name of its own", name);
+        return NULL;
+    }
+
+    zone->init = init;
+
+    return zone;
+}
+
+
+ngx_int_t
+ngx_ucan_conf_init_process(ngx_cycle_t *cycle)
+{
+    ngx_str_t              name = ngx_string("default");
+    ngx_ucan_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ucan_module);
+
+    if (mcf == NULL || !mcf->used) {
+        return NGX_OK;
+    }
+
+    mcf->thread_pool = ngx_thread_pool_get(cycle, &name);
+    mcf->cache = ngx_ucan_cache_create(cycle->pool, mcf->cache_entries,
+                                       mcf->cache_bytes);
+
+    return mcf->cache ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_thread_pool_t *
+ngx_ucan_conf_thread_pool(const ngx_ucan_main_conf_t *mcf,
+    const ngx_ucan_loc_conf_t *lcf)
+{
+    if (lcf->thread_off) {
+        return NULL;
+    }
+
+    return lcf->thread_pool ? lcf->thread_pool : mcf->thread_pool;
 }

@@ -30,10 +30,9 @@ typedef void (*ngx_ucan_proofs_pt)(void *data, bytes_t *found, ngx_uint_t n);
 /* Looks count CIDs up (copied).  NGX_AGAIN: handler will be called later, on
    the event loop, unless it is cancelled before; NGX_DECLINED: there is no
    store; NGX_BUSY: it has too much to do; NGX_ERROR.  It is never called when
-   something else than NGX_AGAIN is returned.  pool serves the call only. */
-ngx_int_t ngx_ucan_proofs_get(ngx_cycle_t *cycle, ngx_pool_t *pool,
-    const cid_t *list, ngx_uint_t count, ngx_ucan_proofs_pt handler,
-    void *data);
+   something else than NGX_AGAIN is returned. */
+ngx_int_t ngx_ucan_proofs_get(ngx_cycle_t *cycle, const cid_t *list,
+    ngx_uint_t count, ngx_ucan_proofs_pt handler, void *data);
 
 /* The look-up that was begun with data is not waited for any more. */
 void ngx_ucan_proofs_cancel(void *data);

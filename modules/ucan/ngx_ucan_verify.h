@@ -5,7 +5,8 @@
 
 
 /*
- * From the bytes of a token to a principal, and what that principal may do.
+ * Questions to a principal, each answered from its tokens as of now, and the
+ * one log line of a refusal.
  */
 
 
@@ -13,23 +14,8 @@
 #define _NGX_UCAN_VERIFY_H_INCLUDED_
 
 
-#include "ngx_mesh_principal.h"
+#include "ngx_ucan_session.h"
 
-
-/* Why nobody was authenticated; issuer borrows from the token. */
-typedef struct {
-    ucan_verdict_t  verdict;
-    cid_t           cid;          /* of the token that failed */
-    bytes_t         issuer;       /* of the top token; may be empty */
-    unsigned        has_cid:1;
-} ngx_ucan_refusal_t;
-
-
-/* Authenticates now.  UCAN_OK and *p, in pool; else *refusal is filled.
-   trust is borrowed for as long as *p lives, token and proofs too. */
-ucan_verdict_t ngx_ucan_verify_open(ngx_mesh_principal_t **p,
-    ngx_pool_t *pool, const ucan_trust_t *trust, const bytes_t text[2],
-    ngx_ucan_refusal_t *refusal);
 
 /* Members of ngx_mesh_principal_api_t. */
 ucan_verdict_t ngx_ucan_verify_allow(ngx_mesh_principal_t *p,
@@ -38,9 +24,14 @@ ucan_verdict_t ngx_ucan_verify_alive(ngx_mesh_principal_t *p);
 void ngx_ucan_verify_refuse(ngx_mesh_principal_t *p, ngx_log_t *log,
     ucan_verdict_t verdict, bytes_t command);
 
-/* As allow, for what a location demands (ucan_chain_require()). */
+/* As allow, for what a location demands (ucan_chain_require()); the facts of
+   the request are p->http. */
 ucan_verdict_t ngx_ucan_verify_require(ngx_mesh_principal_t *p,
     const ucan_request_t *request);
+
+/* The same about a resource of 0.x; NULL: that of a mesh. */
+ucan_verdict_t ngx_ucan_verify_require_resource(ngx_mesh_principal_t *p,
+    const ucan_request_t *request, const ucan_resource_t *resource);
 
 /* The one log line of a refused token; no byte of the token is in it. */
 void ngx_ucan_verify_log(const ngx_ucan_refusal_t *refusal, ngx_log_t *log,

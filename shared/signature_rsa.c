@@ -70,15 +70,26 @@ signature_rsa_open(const did_key_t *key)
 EVP_PKEY *
 signature_rsa_open_private(bytes_t der)
 {
+    int             len;
+    uint8_t        *again;
     EVP_PKEY       *key;
     const uint8_t  *p;
 
     p = der.data;
     key = d2i_PrivateKey(EVP_PKEY_RSA, NULL, &p, (long) der.len);
 
-    if (key != NULL && p != der.data + der.len) {
+    /* libcrypto reads other forms too: ours is the one that it writes */
+
+    again = NULL;
+    len = (key != NULL) ? i2d_PrivateKey(key, &again) : 0;
+
+    if (len <= 0 || !bytes_equal(bytes_make(again, (size_t) len), der)) {
         EVP_PKEY_free(key);
         key = NULL;
+    }
+
+    if (len > 0) {
+        OPENSSL_clear_free(again, (size_t) len);
     }
 
     return key;

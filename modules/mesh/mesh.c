@@ -43,6 +43,7 @@ static const mesh_command_t *const  mesh_commands[] = {
     &mesh_delegate_command,
     &mesh_token_command,
     &mesh_invoke_command,
+    &mesh_revoke_command,
     &mesh_inspect_command,
     &mesh_verify_command,
     NULL

@@ -44,6 +44,7 @@ extern const mesh_command_t  mesh_key_command;
 extern const mesh_command_t  mesh_delegate_command;
 extern const mesh_command_t  mesh_token_command;
 extern const mesh_command_t  mesh_invoke_command;
+extern const mesh_command_t  mesh_revoke_command;
 extern const mesh_command_t  mesh_inspect_command;
 extern const mesh_command_t  mesh_verify_command;
 

@@ -141,6 +141,10 @@ mesh_chain_want(const mesh_ask_t *ask, size_t anchor, ucan_token_cap_t *want)
     memset(want, 0, sizeof(ucan_token_cap_t));
     want->caveat = ask->facts;
 
+    if (!ask->opened) {
+        return 0;
+    }
+
     if (ask->resource != NULL) {
         want->with = ask->resource->with;
         want->can = ask->resource->can;
@@ -428,7 +432,9 @@ mark_live(mesh_chain_t *chain)
     size_t        i;
     mesh_link_t  *link;
 
-    prefix = chain->ask->resource != NULL && chain->ask->resource->prefix;
+    prefix = chain->ask->opened
+             && chain->ask->resource != NULL
+             && chain->ask->resource->prefix;
 
     for (i = chain->count; i-- > 0; /* void */ ) {
 

@@ -34,6 +34,7 @@ typedef struct {
     bytes_t                 args;         /* DAG-CBOR map, for policies */
     const ucan_http_t      *http;         /* or NULL */
     int64_t                 now;          /* seconds */
+    int                     opened;       /* only then the rest was asked */
     ucan_verdict_t          verdict;
 } mesh_ask_t;
 

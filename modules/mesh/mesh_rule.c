@@ -468,7 +468,7 @@ breaks_command(const mesh_chain_t *chain, size_t i)
     ask = chain->ask;
     token = chain->links[i].token;
 
-    if (token == NULL) {
+    if (token == NULL || !ask->opened) {
         return 0;
     }
 

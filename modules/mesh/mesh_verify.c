@@ -431,6 +431,8 @@ ask_chain(mesh_verify_t *v)
     rc = ucan_chain_open_http(&v->chain, &v->bundle, &v->trust, v->ask.http,
                               v->now);
 
+    v->ask.opened = (rc == UCAN_OK);
+
     if (rc != UCAN_OK || (v->ask.request == NULL && v->ask.resource == NULL))
     {
         return rc;

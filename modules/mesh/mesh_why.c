@@ -15,6 +15,7 @@
 
 
 static const char *name_top(const ucan_token_t *token);
+static const char *name_revoker(const mesh_chain_t *chain, size_t i);
 static const char *list_dids(const bytes_t *list, size_t count);
 static const char *list_audiences(const mesh_chain_t *chain);
 static void say_stranger(mesh_rule_t *rule, const mesh_chain_t *chain,
@@ -175,14 +176,9 @@ mesh_why_revocation(mesh_rule_t *rule, const mesh_chain_t *chain, size_t i)
 
     token = chain->links[i].token;
 
-    if (token == NULL) {
-        rule->reason = mesh_format("#%zu was revoked", i + 1);
-
-    } else {
-        rule->reason = mesh_format("#%zu, from %s to %s, was revoked", i + 1,
-                                   mesh_show_did(token->iss),
-                                   mesh_show_did(token->aud));
-    }
+    rule->reason = mesh_format("#%zu, %s, was revoked by %s", i + 1,
+                               mesh_show_cid(&chain->links[i].cid),
+                               name_revoker(chain, i));
 
     rule->cure = (token != NULL && token == chain->ask->bundle->top)
                  ? mesh_format("make a new %s; a revocation is never taken "
@@ -368,6 +364,36 @@ name_top(const ucan_token_t *token)
     return (token->kind == UCAN_TOKEN_JWT
             || bytes_equal_text(token->cmd, UCAN_CHAIN_SESSION_OPEN))
            ? "session (mesh token)" : "invocation (mesh invoke)";
+}
+
+
+/* The issuer of the link, or of one above it; or the bare CID of a file. */
+static const char *
+name_revoker(const mesh_chain_t *chain, size_t i)
+{
+    size_t               k;
+    const ucan_trust_t  *trust;
+    const ucan_token_t  *token;
+
+    trust = chain->ask->trust;
+
+    for (k = i + 1; k-- > 0; /* void */ ) {
+
+        token = chain->links[k].token;
+
+        if (token != NULL
+            && trust->revoked_by != NULL
+            && trust->revoked_by(trust->data, &chain->links[i].cid,
+                                 token->iss))
+        {
+            return (k == i) ? mesh_format("its issuer, %s",
+                                          mesh_show_did(token->iss))
+                            : mesh_format("the issuer of #%zu, %s", k + 1,
+                                          mesh_show_did(token->iss));
+        }
+    }
+
+    return "the operator";
 }
 
 

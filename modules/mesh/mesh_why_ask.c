@@ -153,7 +153,9 @@ mesh_why_ask_arguments(const mesh_chain_t *chain, size_t i)
 
     case UCAN_TOKEN_DELEGATION:
 
-        if (ask->args.len == 0) {
+        if (ask->args.len == 0
+            || (!ask->opened && ask->chain->kind == UCAN_CHAIN_SESSION))
+        {
             return NULL;
         }
 
@@ -166,6 +168,7 @@ mesh_why_ask_arguments(const mesh_chain_t *chain, size_t i)
     case UCAN_TOKEN_INVOCATION:
 
         if (ask->request == NULL
+            || !ask->opened
             || ask->chain->kind == UCAN_CHAIN_SESSION)
         {
             return NULL;
@@ -179,7 +182,7 @@ mesh_why_ask_arguments(const mesh_chain_t *chain, size_t i)
 
     default:
 
-        if (token != ask->bundle->top) {
+        if (token != ask->bundle->top || !ask->opened) {
             return NULL;
         }
 

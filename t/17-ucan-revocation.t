@@ -193,24 +193,19 @@ is_deeply(statuses($mesh, $sessions[0]), [401],
 is_deeply(statuses($mesh, $other), [200], '... and the rest goes on');
 
 
-# None: the ucan module does without, whoever revokes does not.
+# Without the directive there is a zone as well.
 
-my $none = Mesh::Test->new(modules => ['ucan'], data => 1, server => q{
-    ucan_audience  file:%%DATA%%/mesh.did;
+my $default = create('')->start;
+my $ann = holder($default, 'ann');
+my @hers = map { $ann->() } 1 .. 2;
 
-    location / {
-        empty_gif;
-        ucan  on;
-    }
-})->start;
+is(logout($default, $hers[0]), 204,
+   'without a directive there is a zone of its own');
+is_deeply(statuses($default, $hers[0]), [401], '... that does the same');
+is_deeply(statuses($default, $hers[1]), [200], '... and no more');
 
-is_deeply(statuses($none, holder($none, 'ann')->()), [200],
-          'without a zone sessions are let in');
+$default->reload;
 
-my $bare = create('');
-my ($rc, $text) = $bare->nginx_t(conf => $bare->{conf});
-
-isnt($rc, 0, 'a module that revokes needs one');
-like($text, qr/"mesh_identity" needs "ucan_revocation_zone/, '... at once');
+is_deeply(statuses($default, $hers[0]), [401], '... over a reload, too');
 
 done_testing;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base64.h"
 #include "ucan_make.h"
 
 
@@ -163,6 +164,13 @@ get_time(const char *key, const char *fallback)
 }
 
 
+static void
+set_cid(cid_t *cid, bytes_t token)
+{
+    cid_of(cid, token.data[0] == 0x82 ? CID_DAG_CBOR : CID_RAW, token);
+}
+
+
 static size_t
 get_proofs(uint8_t codec, cid_t *cids)
 {
@@ -183,14 +191,15 @@ get_proofs(uint8_t codec, cid_t *cids)
 }
 
 
-/* "args=room:r_1,kind:x" as a DAG-CBOR map; one name only needs no order. */
+/* "args=room:r_1" as a DAG-CBOR map; "args=revoke:@TOKEN" is a link. */
 static bytes_t
 get_args(void)
 {
     size_t          len;
     const char     *text;
-    uint8_t         buf[1024];
-    bytes_writer_t  w;
+    uint8_t         buf[1024], link[CID_BINARY_LEN];
+    bytes_writer_t  w, binary;
+    cid_t           cid;
 
     text = get_option("args", "");
 
@@ -203,7 +212,17 @@ get_args(void)
     bytes_writer_open(&w, buf, sizeof(buf));
     cbor_write_map(&w, 1);
     cbor_write_text(&w, bytes_make(text, len));
-    cbor_write_text(&w, bytes_of(text + len + 1));
+
+    if (text[len] == ':' && text[len + 1] == '@') {
+        set_cid(&cid, get_token(text + len + 2));
+
+        bytes_writer_open(&binary, link, sizeof(link));
+        cid_write_binary(&cid, &binary);
+        cbor_write_link(&w, bytes_writer_view(&binary));
+
+    } else {
+        cbor_write_text(&w, bytes_of(text + len + 1));
+    }
 
     return make_copy(&w);
 }
@@ -317,10 +336,40 @@ make_cid(bytes_t token)
     uint8_t         text[CID_TEXT_LEN];
     bytes_writer_t  w;
 
-    cid_of(&cid, token.data[0] == 0x82 ? CID_DAG_CBOR : CID_RAW, token);
+    set_cid(&cid, token);
 
     bytes_writer_open(&w, text, sizeof(text));
     cid_write(&cid, &w);
+
+    return make_copy(&w);
+}
+
+
+/* A revocation of 0.x. */
+static bytes_t
+make_record(bytes_t token)
+{
+    uint8_t                 buf[1024], text[128], sig[SIGNATURE_ED25519_LEN];
+    bytes_t                 cid;
+    bytes_writer_t          w, challenge;
+    const signature_key_t  *key;
+
+    key = make_key(get_option("iss", "mesh"));
+    cid = make_cid(token);
+
+    bytes_writer_open(&challenge, text, sizeof(text));
+    bytes_writer_text(&challenge, "REVOKE:");
+    bytes_writer_bytes(&challenge, cid);
+    signature_sign(key, bytes_writer_view(&challenge), sig);
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+    bytes_writer_text(&w, "{\"iss\":\"");
+    bytes_writer_put(&w, key->did, sizeof(key->did));
+    bytes_writer_text(&w, "\",\"revoke\":\"");
+    bytes_writer_bytes(&w, cid);
+    bytes_writer_text(&w, "\",\"challenge\":\"");
+    base64_encode(BASE64_STD_RAW, bytes_make(sig, sizeof(sig)), &w);
+    bytes_writer_text(&w, "\"}");
 
     return make_copy(&w);
 }
@@ -439,6 +488,9 @@ mint_line(void)
 
     } else if (strcmp(verb, "cid") == 0) {
         value = make_cid(list[0]);
+
+    } else if (strcmp(verb, "record") == 0) {
+        value = make_record(list[0]);
 
     } else if (strcmp(verb, "did") == 0) {
         value = make_did(get_option("key", "mesh"));

@@ -26,12 +26,13 @@ package Mesh::Test::Mint;
 #     container NAME form=B|C|O|P list=
 #     header NAME list=                the "ucans" header
 #     cid NAME list=TOKEN
+#     record NAME iss= list=TOKEN      a revocation of 0.x
 #
 # iss, aud and sub are names of keys ("mesh" unless given; sub=null for a
 # delegation of whatever its issuer will ever get); prf and list are names of
 # tokens, or of an import for all of its tokens; exp and nbf are seconds from
-# now, or "none".  A delegation with room= has the policy
-# [["==", ".room", ROOM]].
+# now, or "none".  args=revoke:@TOKEN is a link to that token.  A delegation
+# with room= has the policy [["==", ".room", ROOM]].
 #
 # A key has the seed that a key file says, or, when nobody will sign with it,
 # nothing but a DID; with by=KEY it belongs to a liar: it signs as KEY does,

@@ -13,7 +13,6 @@ use File::Basename qw(dirname);
 use File::Temp ();
 use JSON::PP ();
 use Test::More;
-
 use lib dirname(Cwd::realpath(__FILE__)) . '/lib';
 
 use Mesh::Test;
@@ -91,7 +90,7 @@ subtest 'help' => sub {
     is($rc, USAGE, 'nothing to do is a misuse');
     like($out, qr/^usage: mesh COMMAND/, 'and is answered with help');
 
-    for my $name (qw(init key delegate token inspect verify)) {
+    for my $name (qw(init key delegate token invoke revoke inspect verify)) {
         my $page = mesh('help', $name);
 
         is($rc, OK, "there is help for $name");
@@ -191,7 +190,7 @@ my @bot = ('--key', 'bot.key', '--audience', 'data/mesh.did', '--proof',
 my @ask = ('--audience', $mesh, '--trust', $mesh);
 
 subtest 'delegate and inspect' => sub {
-    my $tokens = mesh_json('inspect', 'bot.delegations')->{tokens};
+    my $tokens = mesh_json('inspect', '--verify', 'bot.delegations')->{tokens};
     my ($last) = grep { $_->{audience} eq $did{bot} } @$tokens;
 
     is(scalar @$tokens, 3, 'a container holds the chain and the new link');
@@ -203,6 +202,8 @@ subtest 'delegate and inspect' => sub {
                           [ '==', '.room', 'r_2' ] ] ] ],
               'several values of an argument mean any of them');
     is($last->{signature}, 'good', 'and it is signed');
+    is(mesh_json('inspect', 'bot.delegations')->{tokens}[0]{signature},
+       'not checked', 'which is not said before it was checked');
     like($last->{expires}, qr/^20\d\d-.*Z$/, 'it ends');
 
     is(mesh({ stdin => content('bot.delegations') }, 'inspect', '-'),

@@ -13,6 +13,7 @@
 
 #include "mesh_file.h"
 #include "mesh_revoked.h"
+#include "mesh_source.h"
 #include "ucan_revocation.h"
 
 
@@ -21,7 +22,6 @@ static int read_line(mesh_revoked_set_t *set, const char *path, size_t n,
     bytes_t line);
 static int add_revocation(mesh_revoked_set_t *set, const cid_t *cid,
     bytes_t by);
-static bytes_t next_line(bytes_reader_t *r);
 static ucan_revoked_t find_revoked(void *data, const cid_t *cid);
 static int match_revoked(void *data, const cid_t *cid, bytes_t did);
 
@@ -70,7 +70,7 @@ read_file(mesh_revoked_set_t *set, const char *path)
 
     for (n = 1; bytes_reader_left(&r) != 0; n++) {
 
-        line = next_line(&r);
+        line = mesh_source_line(&r);
 
         if (line.len == 0 || line.data[0] == '#') {
             continue;
@@ -130,36 +130,6 @@ add_revocation(mesh_revoked_set_t *set, const cid_t *cid, bytes_t by)
     set->count++;
 
     return MESH_OK;
-}
-
-
-/* The next line without the blanks around it. */
-static bytes_t
-next_line(bytes_reader_t *r)
-{
-    bytes_t         line;
-    const uint8_t  *end;
-
-    end = memchr(r->pos, '\n', bytes_reader_left(r));
-
-    if (end != NULL) {
-        line = bytes_reader_take(r, (size_t) (end - r->pos));
-        (void) bytes_reader_byte(r);
-
-    } else {
-        line = bytes_reader_take(r, bytes_reader_left(r));
-    }
-
-    while (line.len != 0 && line.data[0] <= ' ') {
-        line.data++;
-        line.len--;
-    }
-
-    while (line.len != 0 && line.data[line.len - 1] <= ' ') {
-        line.len--;
-    }
-
-    return line;
 }
 
 

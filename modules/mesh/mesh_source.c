@@ -23,7 +23,7 @@
 #define MESH_SOURCE_ENVELOPE  0x82       /* first byte: a list of two */
 
 
-static int add_text(mesh_source_t *source, const char *name, bytes_t text);
+static int add_words(mesh_source_t *source, const char *name, bytes_t text);
 static int add_container(mesh_source_t *source, const char *name,
     bytes_t text);
 static bytes_t next_word(bytes_reader_t *r);
@@ -40,22 +40,59 @@ mesh_source_add(mesh_source_t *source, const char *word)
     bytes_t  content;
 
     rc = mesh_file_input(word, &content);
-    if (rc != MESH_OK) {
-        return rc;
+
+    return (rc == MESH_OK) ? mesh_source_add_text(source, word, content) : rc;
+}
+
+
+int
+mesh_source_add_text(mesh_source_t *source, const char *name, bytes_t text)
+{
+    if (text.len == 0) {
+        return MESH_OK;
     }
 
-    switch (content.data[0]) {
+    switch (text.data[0]) {
 
     case MESH_SOURCE_ENVELOPE:
-        return mesh_source_add_envelope(source, content);
+        return mesh_source_add_envelope(source, text);
 
     case '@':
     case 'M':
-        return add_container(source, word, content);
+        return add_container(source, name, text);
 
     default:
-        return add_text(source, word, content);
+        return add_words(source, name, text);
     }
+}
+
+
+bytes_t
+mesh_source_line(bytes_reader_t *r)
+{
+    bytes_t         line;
+    const uint8_t  *end;
+
+    end = memchr(r->pos, '\n', bytes_reader_left(r));
+
+    if (end != NULL) {
+        line = bytes_reader_take(r, (size_t) (end - r->pos));
+        (void) bytes_reader_byte(r);
+
+    } else {
+        line = bytes_reader_take(r, bytes_reader_left(r));
+    }
+
+    while (line.len != 0 && line.data[0] <= ' ') {
+        line.data++;
+        line.len--;
+    }
+
+    while (line.len != 0 && line.data[line.len - 1] <= ' ') {
+        line.len--;
+    }
+
+    return line;
 }
 
 
@@ -206,7 +243,7 @@ mesh_source_drop_invocations(mesh_source_t *source)
 
 
 static int
-add_text(mesh_source_t *source, const char *name, bytes_t text)
+add_words(mesh_source_t *source, const char *name, bytes_t text)
 {
     int             rc;
     bytes_t         word;

@@ -33,6 +33,14 @@ typedef struct {
    MESH_REFUSED after saying why. */
 int mesh_source_add(mesh_source_t *source, const char *word);
 
+/* Adds the tokens of a text that is there already; name is what the user calls
+   it. */
+int mesh_source_add_text(mesh_source_t *source, const char *name,
+    bytes_t text);
+
+/* The next line of a text, without the blanks around it; empty ones too. */
+bytes_t mesh_source_line(bytes_reader_t *r);
+
 /* Adds what all values of an option name. */
 int mesh_source_add_option(mesh_source_t *source, const mesh_line_t *line,
     const char *name);

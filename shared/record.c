@@ -41,6 +41,14 @@ record_key(bytes_writer_t *w, const char *kind, bytes_t a, bytes_t b)
 }
 
 
+void
+record_proof_key(bytes_writer_t *w, const cid_t *cid)
+{
+    bytes_writer_text(w, "proof/");
+    cid_write(cid, w);
+}
+
+
 int
 record_name_fold(bytes_writer_t *w, bytes_t name)
 {

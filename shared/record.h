@@ -15,11 +15,12 @@
 #define _RECORD_H_INCLUDED_
 
 
-#include "bytes.h"
+#include "cid.h"
 
 
-#define RECORD_KEY_MAX   512      /* bytes of any key */
-#define RECORD_NAME_MAX  64       /* code points of a name */
+#define RECORD_KEY_MAX    512     /* bytes of any key */
+#define RECORD_NAME_MAX   64      /* code points of a name */
+#define RECORD_PROOF_LEN  65      /* bytes of "proof/<cid>" */
 
 
 #define RECORD_NS_IDENTITY  "identity"
@@ -41,6 +42,10 @@ typedef struct {
 
 /* Appends "<kind>/<a>" or "<kind>/<a>/<b>" (b may be empty). */
 void record_key(bytes_writer_t *w, const char *kind, bytes_t a, bytes_t b);
+
+/* Appends the key of a delegation that was handed in, RECORD_PROOF_LEN bytes;
+   its value is the token as it was signed. */
+void record_proof_key(bytes_writer_t *w, const cid_t *cid);
 
 /* Name folded for uniqueness (ASCII case only; invalid UTF-8, controls,
    blanks at the ends and more than RECORD_NAME_MAX are refused).  0, -1. */

@@ -27,6 +27,7 @@
 #include "ngx_ucan_answer.h"
 #include "ngx_ucan_conf.h"
 #include "ngx_ucan_forward.h"
+#include "ngx_ucan_proofs.h"
 #include "ngx_ucan_redact.h"
 #include "ngx_ucan_request.h"
 #include "ngx_ucan_require.h"
@@ -237,6 +238,13 @@ static ngx_command_t  ngx_http_ucan_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ucan_proofs"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_ucan_proofs_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, proofs),
+      NULL },
+
     { ngx_string("ucan_revocation_file"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_ucan_revocation_file_slot,
@@ -395,6 +403,10 @@ ngx_http_ucan_init(ngx_conf_t *cf)
         || ngx_ucan_query_init(cf) != NGX_OK
         || ngx_ucan_forward_init(cf) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (ngx_ucan_proofs_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -81,6 +81,7 @@ ngx_ucan_conf_create_loc(ngx_conf_t *cf)
     conf->inflated_size = NGX_CONF_UNSET;
     conf->cache = NGX_CONF_UNSET;
     conf->inline_max = NGX_CONF_UNSET;
+    conf->proofs = NGX_CONF_UNSET;
     conf->thread_off = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -166,6 +167,7 @@ static void
 ngx_ucan_conf_merge_work(ngx_ucan_loc_conf_t *conf, ngx_ucan_loc_conf_t *prev)
 {
     ngx_conf_merge_value(conf->cache, prev->cache, 1);
+    ngx_conf_merge_value(conf->proofs, prev->proofs, 0);
     ngx_conf_merge_value(conf->inline_max, prev->inline_max,
                          NGX_UCAN_CONF_INLINE);
 

@@ -36,6 +36,7 @@ typedef struct {
     ngx_mesh_principal_api_t  *api;         /* first: ngx_mesh_published() */
     ngx_shm_zone_t            *revocation_zone;    /* NULL: none */
     ngx_ucan_revocation_file_t  *revocation_file;  /* the same */
+    ngx_uint_t                 proofs_used;        /* a location wants them */
     ngx_ucan_metric_conf_t     metric;
     ngx_ucan_query_main_conf_t query;
 
@@ -63,6 +64,7 @@ typedef struct {
 
     ngx_flag_t       cache;
     ngx_int_t        inline_max;            /* signatures on the event loop */
+    ngx_flag_t       proofs;                /* missing ones are looked up */
     ngx_thread_pool_t  *thread_pool;        /* NULL: "default" if there is */
     ngx_uint_t       thread_off;            /* 1: none at all */
 

@@ -27,6 +27,14 @@
 typedef void (*ngx_ucan_proofs_pt)(void *data, bytes_t *found, ngx_uint_t n);
 
 
+/* "ucan_proofs on | off": proofs that are named and not presented are looked
+   up (ngx_ucan_loc_conf_t.proofs). */
+char *ngx_ucan_proofs_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* In postconfiguration.  NGX_OK, or NGX_ERROR: it is on and there is no store
+   (logged). */
+ngx_int_t ngx_ucan_proofs_init(ngx_conf_t *cf);
+
 /* Looks count CIDs up (copied).  NGX_AGAIN: handler will be called later, on
    the event loop, unless it is cancelled before; NGX_DECLINED: there is no
    store; NGX_BUSY: it has too much to do; NGX_ERROR.  It is never called when

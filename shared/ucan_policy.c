@@ -117,13 +117,22 @@ ucan_policy_validate(bytes_t policy)
 int
 ucan_policy_match(bytes_t policy, bytes_t args, size_t *work)
 {
-    cbor_item_t  list, root;
+    cbor_item_t  root;
 
-    if (cbor_read(policy, &list) != 0 || cbor_read(args, &root) != 0) {
-        return 0;
-    }
+    return cbor_read(args, &root) == 0
+           && ucan_policy_match_item(policy, &root, work);
+}
 
-    return match_list(UCAN_POLICY_AND, &list, &root, work) && *work != 0;
+
+int
+ucan_policy_match_item(bytes_t policy, const cbor_item_t *args,
+    size_t *work)
+{
+    cbor_item_t  list;
+
+    return cbor_read(policy, &list) == 0
+           && match_list(UCAN_POLICY_AND, &list, args, work)
+           && *work != 0;
 }
 
 

@@ -14,7 +14,7 @@
 #define _UCAN_POLICY_H_INCLUDED_
 
 
-#include "bytes.h"
+#include "cbor.h"
 
 
 #define UCAN_POLICY_DEPTH_MAX       64
@@ -30,6 +30,10 @@ int ucan_policy_validate(bytes_t policy);
    for each statement); when it comes to 0 the answer is 0, whatever stands
    around the statement. */
 int ucan_policy_match(bytes_t policy, bytes_t args, size_t *work);
+
+/* The same over args that cbor_read() has read, for who asks several. */
+int ucan_policy_match_item(bytes_t policy, const cbor_item_t *args,
+    size_t *work);
 
 
 #endif /* _UCAN_POLICY_H_INCLUDED_ */

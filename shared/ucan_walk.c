@@ -38,6 +38,7 @@ ucan_walk_open(ucan_walk_t *walk, ucan_bundle_t *bundle,
     walk->work = UCAN_WALK_WORK_MAX;
     walk->write_args = NULL;
     walk->data = NULL;
+    walk->args_read = 0;
     walk->verdict = UCAN_OK;
     walk->failed = NULL;
     walk->root = bytes_make(NULL, 0);

@@ -28,6 +28,7 @@
 #define _UCAN_WALK_H_INCLUDED_
 
 
+#include "cbor.h"
 #include "ucan_caveat.h"
 #include "ucan_chain.h"
 
@@ -62,6 +63,8 @@ typedef struct {
        them asks; NULL: they were given, or are the invocation's own */
     ucan_verdict_t     (*write_args)(void *data, bytes_t *args);
     void                *data;
+    int                  args_read;
+    cbor_item_t          args;        /* once one has asked */
 
     /* the closest refusal so far */
     ucan_verdict_t       verdict;     /* UCAN_OK: none */

@@ -67,7 +67,8 @@ static ucan_verdict_t add_entry(ucan_walk_v1_t *s, size_t i,
 static void take_path(ucan_walk_v1_t *s, const ucan_walk_v1_entry_t *entry);
 
 static ucan_verdict_t check_policy(ucan_walk_t *walk,
-    const ucan_token_t *token, bytes_t *args);
+    const ucan_token_t *token, bytes_t args);
+static ucan_verdict_t read_args(ucan_walk_t *walk, bytes_t args);
 
 static ucan_verdict_t resolve_proofs(ucan_walk_t *walk,
     const ucan_token_t *invocation, ucan_token_t **list);
@@ -276,7 +277,7 @@ check_candidate(ucan_walk_v1_t *s, const ucan_token_t *token,
         return UCAN_NOT_COVERED;
     }
 
-    return check_policy(s->walk, token, &s->args);
+    return check_policy(s->walk, token, s->args);
 }
 
 
@@ -358,7 +359,7 @@ take_path(ucan_walk_v1_t *s, const ucan_walk_v1_entry_t *entry)
 
 /* Most have no policy, and then nobody needs the args. */
 static ucan_verdict_t
-check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t *args)
+check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t args)
 {
     ucan_verdict_t  rc;
 
@@ -366,16 +367,40 @@ check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t *args)
         return UCAN_OK;
     }
 
+    rc = read_args(walk, args);
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    return ucan_policy_match_item(token->policy, &walk->args, &walk->work)
+           ? UCAN_OK : UCAN_POLICY;
+}
+
+
+static ucan_verdict_t
+read_args(ucan_walk_t *walk, bytes_t args)
+{
+    ucan_verdict_t  rc;
+
+    if (walk->args_read) {
+        return UCAN_OK;
+    }
+
     if (walk->write_args != NULL) {
 
-        rc = walk->write_args(walk->data, args);
+        rc = walk->write_args(walk->data, &args);
         if (rc != UCAN_OK) {
             return rc;
         }
     }
 
-    return ucan_policy_match(token->policy, *args, &walk->work)
-           ? UCAN_OK : UCAN_POLICY;
+    if (cbor_read(args, &walk->args) != 0) {
+        return UCAN_POLICY;
+    }
+
+    walk->args_read = 1;
+
+    return UCAN_OK;
 }
 
 
@@ -436,11 +461,8 @@ check_links(ucan_walk_t *walk, const ucan_token_t *invocation,
     ucan_token_t **list)
 {
     size_t               i;
-    bytes_t              args;
     ucan_verdict_t       rc;
     const ucan_token_t  *next;
-
-    args = invocation->args;
 
     for (i = 0; i < invocation->proof_count; i++) {
 
@@ -449,7 +471,7 @@ check_links(ucan_walk_t *walk, const ucan_token_t *invocation,
         rc = check_link(list[i], next, invocation, i == 0);
 
         if (rc == UCAN_OK) {
-            rc = check_policy(walk, list[i], &args);
+            rc = check_policy(walk, list[i], invocation->args);
         }
 
         if (rc != UCAN_OK) {

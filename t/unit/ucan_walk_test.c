@@ -5,181 +5,15 @@
 
 
 /*
- * The walks (reference 4.1 and 5.5), rule by rule, over real, signed tokens:
- * order of proofs, powerlines, narrowing, windows, and what goes with a path:
- * its tokens, who revoked one of them, which signatures were known before.
+ * The walks (reference 5.5), rule by rule, over real, signed tokens: order of
+ * proofs, powerlines, narrowing, windows, and what goes with a path: its
+ * tokens, who revoked one of them, which signatures were known before.
  * Sessions as a whole are in ucan_chain_test.c, the HTTP request is in
  * ucan_chain_args_test.c.
  */
 
 
-#include "tap.h"
-#include "ucan_make.h"
-
-
-#define REVOKED_MAX  32
-
-
-/* Who revoked what, and whose signatures are known; asked by the trust. */
-static struct {
-    cid_t     cid[REVOKED_MAX];
-    bytes_t   by[REVOKED_MAX];
-    size_t    count;
-    unsigned  questions;
-    unsigned  sealed;
-    unsigned  seals;
-    int       know;            /* all signatures are known */
-} memo;
-
-
-static ucan_revoked_t
-match_revoked(void *data, const cid_t *cid)
-{
-    size_t  i;
-
-    (void) data;
-
-    for (i = 0; i < memo.count; i++) {
-        if (cid_equal(&memo.cid[i], cid)) {
-            return UCAN_REVOKED_BY;
-        }
-    }
-
-    return UCAN_REVOKED_NOT;
-}
-
-
-static int
-match_revoked_by(void *data, const cid_t *cid, bytes_t did)
-{
-    size_t  i;
-
-    (void) data;
-
-    memo.questions++;
-
-    for (i = 0; i < memo.count; i++) {
-        if (cid_equal(&memo.cid[i], cid) && bytes_equal(memo.by[i], did)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static int
-find_seal(void *data, const cid_t *cid)
-{
-    (void) data;
-    (void) cid;
-
-    memo.sealed++;
-
-    return memo.know;
-}
-
-
-static void
-add_seal(void *data, const cid_t *cid)
-{
-    (void) data;
-    (void) cid;
-
-    memo.seals++;
-}
-
-
-static void
-revoke(const char *by, bytes_t token)
-{
-    cid_of(&memo.cid[memo.count],
-           token.data[0] == 'e' ? CID_RAW : CID_DAG_CBOR, token);
-    memo.by[memo.count++] = make_did(by);
-}
-
-
-static void
-reset(void)
-{
-    memset(&memo, 0, sizeof(memo));
-    make_reset();
-}
-
-
-static ucan_trust_t *
-trust_mesh(void)
-{
-    static bytes_t       did;
-    static ucan_trust_t  trust;
-
-    did = make_did("mesh");
-
-    memset(&trust, 0, sizeof(trust));
-
-    trust.audiences = &did;
-    trust.audience_count = 1;
-    trust.anchors = &did;
-    trust.anchor_count = 1;
-    trust.session_max = 86400;
-    trust.revoked = match_revoked;
-    trust.revoked_by = match_revoked_by;
-    trust.sealed = find_seal;
-    trust.seal = add_seal;
-
-    ucan_limits_init(&trust.limits);
-
-    return &trust;
-}
-
-
-static ucan_verdict_t
-open_at(ucan_chain_t *chain, const bytes_t *list, size_t count,
-    const ucan_trust_t *trust, int64_t now)
-{
-    ucan_verdict_t         rc;
-    static ucan_bundle_t   bundle;
-
-    rc = ucan_bundle_parse_envelopes(&bundle, list, count, &trust->limits,
-                                     &make_memory);
-
-    return (rc == UCAN_OK) ? ucan_chain_open(chain, &bundle, trust, now)
-                           : rc;
-}
-
-
-static ucan_verdict_t
-open_list(ucan_chain_t *chain, const bytes_t *list, size_t count)
-{
-    return open_at(chain, list, count, trust_mesh(), MAKE_NOW);
-}
-
-
-static ucan_verdict_t
-open_jwt(ucan_chain_t *chain, bytes_t token, const bytes_t *proofs)
-{
-    bytes_t                header;
-    ucan_verdict_t         rc;
-    static ucan_bundle_t   bundle;
-
-    header = (proofs != NULL) ? make_header(proofs) : bytes_make(NULL, 0);
-
-    rc = ucan_bundle_parse(&bundle, token, header, &trust_mesh()->limits,
-                           &make_memory);
-
-    return (rc == UCAN_OK)
-           ? ucan_chain_open(chain, &bundle, trust_mesh(), MAKE_NOW) : rc;
-}
-
-
-static void
-ok_verdict(ucan_verdict_t rc, ucan_verdict_t expected, const char *promise)
-{
-    if (!tap_ok(rc == expected, "%s", promise)) {
-        printf("#   got: %s, expected: %s\n", ucan_verdict_slug(rc),
-               ucan_verdict_slug(expected));
-    }
-}
+#include "ucan_fixture.h"
 
 
 /* An invocation of "/room/send" about the mesh by issuer, with these
@@ -202,19 +36,6 @@ invoke(const char *issuer, const bytes_t *proofs, size_t count)
     }
 
     return make_envelope(issuer, &draft);
-}
-
-
-/* Everything about the mesh, for audience; caps of 0.10. */
-static bytes_t
-jwt_all(const char *issuer, const char *audience, const bytes_t *proofs)
-{
-    char  caps[128];
-
-    snprintf(caps, sizeof(caps), "{\"mesh://%.56s/\":{\"*\":[{}]}}",
-             (const char *) make_did("mesh").data);
-
-    return make_jwt(issuer, audience, caps, MAKE_NOW + 60, proofs);
 }
 
 
@@ -444,75 +265,6 @@ test_windows(void)
                    (int) cases[i].exp, (int) cases[i].leeway,
                    ucan_verdict_slug(cases[i].rc));
         }
-    }
-}
-
-
-static bytes_t
-window_jwt(const char *issuer, const char *audience, int64_t nbf,
-    int64_t exp, bytes_t proof)
-{
-    cid_t             cid;
-    char              caps[128];
-    ucan_jwt_draft_t  draft;
-
-    memset(&draft, 0, sizeof(draft));
-    snprintf(caps, sizeof(caps), "{\"mesh://%.56s/\":{\"*\":[{}]}}",
-             (const char *) make_did("mesh").data);
-
-    draft.aud = make_did(audience);
-    draft.caps = bytes_of(caps);
-    draft.nbf = nbf;
-    draft.exp = exp;
-
-    if (proof.len != 0) {
-        cid_of(&cid, CID_RAW, proof);
-        draft.proofs = &cid;
-        draft.proof_count = 1;
-    }
-
-    return make_jwt_of(issuer, &draft);
-}
-
-
-/* 0.x: the window of a proof holds that of the token (reference 4.1, 8). */
-static void
-test_jwt_windows(void)
-{
-    size_t        i;
-    bytes_t       proofs[2], top;
-    ucan_chain_t  chain;
-
-    static const struct {
-        const char      *name;
-        int64_t          nbf, exp, above_nbf, above_exp;    /* -1: none */
-        ucan_verdict_t   rc;
-    } cases[] = {
-        { "no bounds above", -1, MAKE_NOW + 60, -1, -1, UCAN_OK },
-        { "the same end", -1, MAKE_NOW + 60, -1, MAKE_NOW + 60, UCAN_OK },
-        { "a later end", -1, MAKE_NOW + 61, -1, MAKE_NOW + 60,
-          UCAN_OUTLIVES },
-        { "the same beginning", MAKE_NOW, MAKE_NOW + 60, MAKE_NOW, -1,
-          UCAN_OK },
-        { "an earlier beginning", MAKE_NOW - 1, MAKE_NOW + 60, MAKE_NOW, -1,
-          UCAN_OUTLIVES },
-        { "no beginning under one", -1, MAKE_NOW + 60, MAKE_NOW, -1,
-          UCAN_OUTLIVES },
-        { "a beginning under none", MAKE_NOW, MAKE_NOW + 60, -1, -1,
-          UCAN_OK }
-    };
-
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        reset();
-
-        proofs[0] = window_jwt("mesh", "alice", cases[i].above_nbf,
-                               cases[i].above_exp, bytes_make(NULL, 0));
-        proofs[1] = bytes_make(NULL, 0);
-        top = window_jwt("alice", "mesh", cases[i].nbf, cases[i].exp,
-                         proofs[0]);
-
-        ok_verdict(open_jwt(&chain, top, proofs), cases[i].rc,
-                   cases[i].name);
     }
 }
 
@@ -865,111 +617,6 @@ test_revoked_tangle(void)
 }
 
 
-static ucan_verdict_t
-require(ucan_chain_t *chain, const char *with, const char *can, int prefix)
-{
-    ucan_request_t   request;
-    ucan_resource_t  resource;
-
-    memset(&request, 0, sizeof(request));
-    memset(&resource, 0, sizeof(resource));
-
-    request.command = bytes_of("/crud/read");
-    resource.with = bytes_of(with);
-    resource.can = bytes_of(can);
-    resource.prefix = (prefix != 0);
-
-    return ucan_chain_require(chain, &request, &resource, MAKE_NOW);
-}
-
-
-static void
-test_resource(void)
-{
-    size_t        i;
-    bytes_t       top;
-    ucan_chain_t  chain;
-
-    static const struct {
-        const char  *with;
-        const char  *can;
-        int          prefix;
-        int          allowed;
-    } cases[] = {
-        { "https://api/notes", "", 0, 1 },
-        { "https://api/notes", "crud/read", 0, 1 },
-        { "https://api/notes", "crud/write", 0, 0 },
-        { "https://api/notes/", "", 0, 0 },
-        { "https://api/notes/1", "", 0, 0 },
-        { "https://api/notes/1", "", 1, 1 },
-        { "https://api/notes/", "", 1, 1 },
-        { "https://api/notes", "", 1, 1 },
-        { "https://api/notesx", "", 1, 0 },
-        { "https://api/note", "", 1, 0 },
-        { "https://api/", "", 1, 0 },
-        { "https://api/files/1", "", 1, 1 },
-        { "https://api/files/", "", 0, 1 },
-        { "https://api/files/1", "", 0, 0 },
-        { "https://api/files", "", 1, 0 },
-        { "", "", 1, 0 }
-    };
-
-    reset();
-
-    top = make_jwt("mesh", "mesh",
-                   "{\"https://api/notes\":{\"crud/read\":[{}]},"
-                   "\"https://api/files/\":{\"crud/*\":[{}]}}",
-                   MAKE_NOW + 60, NULL);
-
-    ok_verdict(open_jwt(&chain, top, NULL), UCAN_OK,
-               "a token about resources of others opens");
-
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tap_ok((require(&chain, cases[i].with, cases[i].can, cases[i].prefix)
-                == UCAN_OK) == cases[i].allowed,
-               "\"%s\" %s%s: %s", cases[i].with, cases[i].can,
-               cases[i].prefix ? " prefix" : "",
-               cases[i].allowed ? "allowed" : "refused");
-    }
-}
-
-
-/* What covers in one place must cover between the links as well. */
-static void
-test_resource_chain(void)
-{
-    bytes_t       proofs[2], top;
-    ucan_chain_t  chain;
-
-    reset();
-
-    proofs[0] = make_jwt("mesh", "alice",
-                         "{\"https://api/notes\":{\"*\":[{}]}}",
-                         MAKE_NOW + 60, NULL);
-    proofs[1] = bytes_make(NULL, 0);
-    top = make_jwt("alice", "mesh",
-                   "{\"https://api/notes/1\":{\"crud/read\":[{}]},"
-                   "\"https://api/notes\":{\"crud/read\":[{}]}}",
-                   MAKE_NOW + 60, proofs);
-
-    ok_verdict(open_jwt(&chain, top, proofs), UCAN_OK, "two links open");
-    ok_verdict(require(&chain, "https://api/notes/1", "", 0), UCAN_WIDENED,
-               "a resource below its proof's is another one");
-    ok_verdict(require(&chain, "https://api/notes/2", "", 1), UCAN_OK,
-               "where prefixes count it is not");
-
-    proofs[0] = make_jwt("mallory", "alice",
-                         "{\"https://api/notes\":{\"*\":[{}]}}",
-                         MAKE_NOW + 60, NULL);
-    top = make_jwt("alice", "mesh",
-                   "{\"https://api/notes\":{\"*\":[{}]}}", MAKE_NOW + 60,
-                   proofs);
-
-    ok_verdict(open_jwt(&chain, top, proofs), UCAN_UNTRUSTED_ROOT,
-               "only the anchors own it");
-}
-
-
 int
 main(void)
 {
@@ -982,7 +629,6 @@ main(void)
     test_powerlines();
     test_narrowing();
     test_windows();
-    test_jwt_windows();
     test_path();
     test_missing();
     test_seals();
@@ -991,8 +637,6 @@ main(void)
     test_revoked_sibling();
     test_revoked_diamond();
     test_revoked_tangle();
-    test_resource();
-    test_resource_chain();
 
     return tap_done();
 }

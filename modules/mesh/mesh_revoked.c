@@ -20,6 +20,7 @@
 static int read_file(mesh_revoked_set_t *set, const char *path);
 static int read_line(mesh_revoked_set_t *set, const char *path, size_t n,
     bytes_t line);
+static int parse_plain(cid_t *cid, bytes_t line);
 static int add_revocation(mesh_revoked_set_t *set, const cid_t *cid,
     bytes_t by);
 static ucan_revoked_t find_revoked(void *data, const cid_t *cid);
@@ -94,7 +95,7 @@ read_line(mesh_revoked_set_t *set, const char *path, size_t n, bytes_t line)
     ucan_verdict_t      rc;
     ucan_revocation_t   revocation;
 
-    if (cid_parse(&cid, line) == 0) {
+    if (parse_plain(&cid, line) == 0) {
         return add_revocation(set, &cid, bytes_make(NULL, 0));
     }
 
@@ -108,6 +109,44 @@ read_line(mesh_revoked_set_t *set, const char *path, size_t n, bytes_t line)
     }
 
     return add_revocation(set, &revocation.cid, revocation.by);
+}
+
+
+/* "CID [TIME] [# ...]": the time is when its token ends, after which nginx
+   may forget the line; here such a token is expired anyway. */
+static int
+parse_plain(cid_t *cid, bytes_t line)
+{
+    char     *time;
+    size_t    len;
+    bytes_t   rest;
+    int64_t   seconds;
+
+    for (len = 0; len < line.len; len++) {
+        if (line.data[len] <= ' ' || line.data[len] == '#') {
+            break;
+        }
+    }
+
+    if (cid_parse(cid, bytes_make(line.data, len)) != 0) {
+        return -1;
+    }
+
+    rest = bytes_make(line.data + len, line.len - len);
+    len = strcspn(mesh_text(rest), "#");
+
+    while (len != 0 && rest.data[0] <= ' ') {
+        rest.data++;
+        len--;
+    }
+
+    while (len != 0 && rest.data[len - 1] <= ' ') {
+        len--;
+    }
+
+    time = mesh_text(bytes_make(rest.data, len));
+
+    return (len == 0 || mesh_option_time(time, 0, &seconds) == 0) ? 0 : -1;
 }
 
 

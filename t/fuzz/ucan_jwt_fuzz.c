@@ -5,11 +5,14 @@
 
 
 /*
- * ucan_jwt.c, and the walk behind it.  An input that starts with "{" is a
- * payload and gets a good header around it, any other is the whole text.
- * What decodes keeps its bounds, and questions about it have answers.
+ * ucan_jwt*.c, and the walk behind it.  An input that starts with "{" is a
+ * payload of 0.10, with "8{" or "9{" one of 0.8 or 0.9, and gets a good header
+ * around it; any other is the whole text.  What decodes keeps its bounds, and
+ * questions about it have answers.
  */
 
+
+#include <stdio.h>
 
 #include "base64.h"
 #include "fuzz_memory.h"
@@ -22,16 +25,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bytes_t wrap(bytes_t payload);
+static bytes_t wrap(bytes_t payload, const char *version);
 static void check_token(const ucan_token_t *token, bytes_t text);
+static void check_embedded(const ucan_token_t *token,
+    const ucan_jwt_embedded_t *embedded);
 static void ask(bytes_t text);
 
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    bytes_t       text;
-    ucan_token_t  token;
+    bytes_t               text;
+    ucan_token_t          token;
+    ucan_jwt_embedded_t   embedded;
 
     if (size > FUZZ_SIZE_MAX) {
         return 0;
@@ -40,11 +46,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text = bytes_make(data, size);
 
     if (size != 0 && data[0] == '{') {
-        text = wrap(text);
+        text = wrap(text, "");
+
+    } else if (size > 1 && data[1] == '{') {
+        text = wrap(bytes_make(data + 1, size - 1),
+                    data[0] == '8' ? ",\"ucv\":\"0.8.1\""
+                                   : ",\"ucv\":\"0.9.1\"");
     }
 
-    if (ucan_jwt_decode(&token, text, NULL, &fuzz_memory) == UCAN_OK) {
+    if (ucan_jwt_decode(&token, text, &embedded, &fuzz_memory) == UCAN_OK) {
         check_token(&token, text);
+        check_embedded(&token, &embedded);
         ask(text);
     }
 
@@ -55,15 +67,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 
 static bytes_t
-wrap(bytes_t payload)
+wrap(bytes_t payload, const char *version)
 {
+    char            header[64];
     bytes_writer_t  w;
 
     static uint8_t  out[FUZZ_SIZE_MAX * 2];
 
+    snprintf(header, sizeof(header), "{\"alg\":\"EdDSA\",\"typ\":\"JWT\"%s}",
+             version);
+
     bytes_writer_open(&w, out, sizeof(out));
-    (void) base64_encode(BASE64_URL, bytes_of("{\"alg\":\"EdDSA\","
-                                              "\"typ\":\"JWT\"}"), &w);
+    (void) base64_encode(BASE64_URL, bytes_of(header), &w);
     bytes_writer_byte(&w, '.');
     (void) base64_encode(BASE64_URL, payload, &w);
     bytes_writer_text(&w, ".AAAA");
@@ -89,6 +104,32 @@ check_token(const ucan_token_t *token, bytes_t text)
         || !ucan_token_did_valid(token->aud))
     {
         abort();
+    }
+}
+
+
+static void
+check_embedded(const ucan_token_t *token,
+    const ucan_jwt_embedded_t *embedded)
+{
+    cid_t   cid;
+    size_t  i;
+
+    if (embedded->count > token->proof_count
+        || (embedded->count != 0
+            && token->version != UCAN_TOKEN_VERSION_08))
+    {
+        abort();
+    }
+
+    for (i = 0; i < embedded->count; i++) {
+        cid_of(&cid, CID_RAW, embedded->list[i]);
+
+        if (embedded->proof[i] >= token->proof_count
+            || !cid_equal(&cid, &token->proofs[embedded->proof[i]]))
+        {
+            abort();
+        }
     }
 }
 

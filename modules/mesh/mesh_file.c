@@ -27,6 +27,7 @@
 #define MESH_FILE_LINE_MAX  128   /* bytes of a line with a secret */
 
 
+static int read_private(const char *path, bytes_t *content, int *exists);
 static int write_temporary(char *temporary, bytes_t content, unsigned mode);
 static int write_all(int fd, bytes_t content);
 static void sync_folder(const char *path);
@@ -114,33 +115,16 @@ int
 mesh_file_secret(const char *path, const char *prefix, uint8_t *seed,
     int *exists)
 {
-    int          rc, there;
-    bytes_t      content;
-    struct stat  st;
+    int      rc;
+    bytes_t  content;
 
-    there = 1;
+    rc = read_private(path, &content, exists);
 
-    rc = mesh_file_read(path, &content, (exists != NULL) ? exists : NULL);
-
-    if (exists != NULL) {
-        there = *exists;
-    }
-
-    if (rc != MESH_OK || !there) {
+    if (rc != MESH_OK || (exists != NULL && !*exists)) {
         return rc;
     }
 
-    if (stat(path, &st) != 0) {
-        rc = mesh_fail("could not look at \"%s\": %s", path,
-                       strerror(errno));
-
-    } else if (st.st_mode & (S_IRWXG|S_IRWXO)) {
-        rc = mesh_fail("\"%s\" is a secret, but others than its owner can "
-                       "reach it (mode %04o); \"chmod 600 %s\" first, and "
-                       "make a new key if somebody may have read it", path,
-                       (unsigned) (st.st_mode & 07777), path);
-
-    } else if (signature_seed_parse(content, prefix, seed) != 0) {
+    if (signature_seed_parse(content, prefix, seed) != 0) {
         rc = mesh_fail("\"%s\" is no key file: one line \"%s:...\" was "
                        "expected", path, prefix);
     }
@@ -152,18 +136,24 @@ mesh_file_secret(const char *path, const char *prefix, uint8_t *seed,
 
 
 int
-mesh_file_key(const char *path, signature_key_t *key)
+mesh_file_signer(const char *path, signature_signer_t *signer)
 {
     int      rc;
-    uint8_t  seed[SIGNATURE_SEED_LEN];
+    bytes_t  content;
 
-    rc = mesh_file_secret(path, "ed25519", seed, NULL);
+    rc = read_private(path, &content, NULL);
 
-    if (rc == MESH_OK) {
-        signature_key_open(key, seed);
+    if (rc != MESH_OK) {
+        return rc;
     }
 
-    sodium_memzero(seed, sizeof(seed));
+    if (signature_signer_parse(signer, content) != 0) {
+        rc = mesh_fail("\"%s\" is no key file: one line \"ed25519:...\", or "
+                       "of another type (\"mesh help key\"), was expected",
+                       path);
+    }
+
+    sodium_memzero((void *) content.data, content.len);
 
     return rc;
 }
@@ -183,6 +173,27 @@ mesh_file_create_secret(const char *path, const char *prefix,
     rc = w.failed ? mesh_fail("the key does not fit its line")
                   : mesh_file_create(path, bytes_writer_view(&w),
                                      MESH_FILE_SECRET, exists);
+
+    sodium_memzero(buf, sizeof(buf));
+
+    return rc;
+}
+
+
+int
+mesh_file_create_signer(const char *path, const signature_signer_t *signer,
+    int *exists)
+{
+    int             rc;
+    uint8_t         buf[SIGNATURE_SIGNER_TEXT_MAX];
+    bytes_writer_t  w;
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+
+    rc = (signature_signer_write(signer, &w) != 0)
+         ? mesh_fail("the key cannot be written as a line")
+         : mesh_file_create(path, bytes_writer_view(&w), MESH_FILE_SECRET,
+                            exists);
 
     sodium_memzero(buf, sizeof(buf));
 
@@ -224,6 +235,38 @@ mesh_file_input(const char *word, bytes_t *content)
     }
 
     return MESH_OK;
+}
+
+
+/* The content of a file with a secret, which the caller wipes. */
+static int
+read_private(const char *path, bytes_t *content, int *exists)
+{
+    int          rc;
+    struct stat  st;
+
+    rc = mesh_file_read(path, content, exists);
+
+    if (rc != MESH_OK || (exists != NULL && !*exists)) {
+        return rc;
+    }
+
+    if (stat(path, &st) != 0) {
+        rc = mesh_fail("could not look at \"%s\": %s", path,
+                       strerror(errno));
+
+    } else if (st.st_mode & (S_IRWXG|S_IRWXO)) {
+        rc = mesh_fail("\"%s\" is a secret, but others than its owner can "
+                       "reach it (mode %04o); \"chmod 600 %s\" first, and "
+                       "make a new key if somebody may have read it", path,
+                       (unsigned) (st.st_mode & 07777), path);
+    }
+
+    if (rc != MESH_OK) {
+        sodium_memzero((void *) content->data, content->len);
+    }
+
+    return rc;
 }
 
 

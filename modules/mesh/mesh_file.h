@@ -14,7 +14,7 @@
 #define _MESH_FILE_H_INCLUDED_
 
 
-#include "signature.h"
+#include "signature_signer.h"
 
 
 #define MESH_FILE_SIZE_MAX  (1024 * 1024)     /* bytes of any input */
@@ -41,12 +41,17 @@ int mesh_file_read(const char *path, bytes_t *content, int *exists);
 int mesh_file_secret(const char *path, const char *prefix, uint8_t *seed,
     int *exists);
 
-/* The signing key in a file; the caller wipes it. */
-int mesh_file_key(const char *path, signature_key_t *key);
+/* The signing key in a file that only its owner can read, of any type; the
+   caller destroys it. */
+int mesh_file_signer(const char *path, signature_signer_t *signer);
 
 /* Creates a file with a secret line. */
 int mesh_file_create_secret(const char *path, const char *prefix,
     const uint8_t *seed, int *exists);
+
+/* Creates a file with a signing key. */
+int mesh_file_create_signer(const char *path,
+    const signature_signer_t *signer, int *exists);
 
 /* A text given on the command line: "-" is stdin, "@path" a file, and so is
    the name of a file that exists; else the word itself.  Blanks around a text

@@ -18,7 +18,6 @@
 #include "ucan_container.h"
 
 
-static int read_signer(const char *path, signature_signer_t *signer);
 static int add_proof(const mesh_mint_t *mint, ucan_jwt_draft_t *draft,
     const ucan_token_t *proof);
 static int lessen_window(ucan_jwt_draft_t *draft, const ucan_token_t *proof);
@@ -68,7 +67,7 @@ mesh_mint_open(mesh_mint_t *mint, const mesh_line_t *line)
         return mesh_refuse_usage("\"--key\" is missing");
     }
 
-    rc = read_signer(key, &mint->signer);
+    rc = mesh_file_signer(key, &mint->signer);
 
     if (rc == MESH_OK) {
         mint->did = signature_signer_did(&mint->signer);
@@ -222,23 +221,6 @@ mesh_mint_container(const mesh_line_t *line, const mesh_source_t *source,
     *text = bytes_writer_view(&w);
 
     return MESH_OK;
-}
-
-
-static int
-read_signer(const char *path, signature_signer_t *signer)
-{
-    int              rc;
-    signature_key_t  key;
-
-    rc = mesh_file_key(path, &key);
-
-    if (rc == MESH_OK) {
-        signature_signer_wrap(signer, &key);
-        signature_key_destroy(&key);
-    }
-
-    return rc;
 }
 
 

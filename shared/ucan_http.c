@@ -47,6 +47,9 @@ static int match_headers(const cbor_item_t *value, const ucan_http_t *http);
 static unsigned match_text(const ucan_http_member_t *list, bytes_t name,
     const cbor_item_t *value, const ucan_http_t *http);
 static int match_hash(bytes_t value, const ucan_http_t *http);
+static int decode_path(bytes_t path, bytes_writer_t *w);
+static int match_plain(uint8_t c);
+static int digit_of(uint8_t c);
 
 
 static const ucan_http_member_t  ucan_http_members[] = {
@@ -75,7 +78,26 @@ ucan_http_write(const ucan_http_t *http, bytes_writer_t *w)
 int
 ucan_http_hash(const ucan_http_t *http, uint8_t *hash)
 {
-    return write_hash(http, 0, hash);
+    uint8_t         buf[UCAN_HTTP_CBOR_MAX];
+    ucan_http_t     decoded;
+    bytes_writer_t  w;
+
+    if (http->path.len == 0
+        || memchr(http->path.data, '%', http->path.len) == NULL)
+    {
+        return write_hash(http, 0, hash);
+    }
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+
+    if (decode_path(http->path, &w) != 0) {
+        return -1;
+    }
+
+    decoded = *http;
+    decoded.path = bytes_writer_view(&w);
+
+    return write_hash(&decoded, 0, hash);
 }
 
 
@@ -275,16 +297,78 @@ match_text(const ucan_http_member_t *list, bytes_t name,
 static int
 match_hash(bytes_t value, const ucan_http_t *http)
 {
-    int      query;
     uint8_t  hash[UCAN_HTTP_HASH_LEN];
 
-    for (query = 0; query < 2; query++) {
-        if (write_hash(http, query, hash) == 0
-            && bytes_equal(value, bytes_make(hash, sizeof(hash))))
-        {
-            return 1;
-        }
+    if (ucan_http_hash(http, hash) == 0
+        && bytes_equal(value, bytes_make(hash, sizeof(hash))))
+    {
+        return 1;
     }
 
-    return 0;
+    return ucan_http_hash_query(http, hash) == 0
+           && bytes_equal(value, bytes_make(hash, sizeof(hash)));
+}
+
+
+/*
+ * Go has the path of a request decoded.  Only the one spelling that Go gives
+ * what comes out has a hash, or one signature would be about "/a/b" and
+ * "/a%2Fb".  0, or -1.
+ */
+
+static int
+decode_path(bytes_t path, bytes_writer_t *w)
+{
+    int             high, low;
+    uint8_t         c;
+    bytes_reader_t  r;
+
+    bytes_reader_open(&r, path);
+
+    while (bytes_reader_left(&r) != 0) {
+
+        c = bytes_reader_byte(&r);
+
+        if (c != '%') {
+
+            if (!match_plain(c)) {
+                return -1;
+            }
+
+            bytes_writer_byte(w, c);
+            continue;
+        }
+
+        high = digit_of(bytes_reader_byte(&r));
+        low = digit_of(bytes_reader_byte(&r));
+
+        if (high < 0 || low < 0 || match_plain((uint8_t) (high * 16 + low))) {
+            return -1;
+        }
+
+        bytes_writer_byte(w, (uint8_t) (high * 16 + low));
+    }
+
+    return w->failed ? -1 : 0;
+}
+
+
+/* What Go does not escape in a path. */
+static int
+match_plain(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9')
+           || (c != '\0' && strchr("-_.~$&+,/:;=@", c) != NULL);
+}
+
+
+static int
+digit_of(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    return (c >= 'A' && c <= 'F') ? c - 'A' + 10 : -1;
 }

@@ -45,13 +45,14 @@ void ucan_http_write(const ucan_http_t *http, bytes_writer_t *w);
 /* The multihash that a client of go-ucan (toolkit/server/extargs) signs
    instead of the facts: 12 20 and the SHA-256 of the DAG-CBOR of the whole
    map {"http": {host, path, method, scheme, headers: {Origin, User-Agent}}},
-   headers that are absent as empty text.  It leaves the query open.  Writes
-   UCAN_HTTP_HASH_LEN bytes.  0, or -1: beyond UCAN_HTTP_CBOR_MAX, or no
-   UTF-8. */
+   headers that are absent as empty text.  It leaves the query open.  Go has
+   the path decoded, so it is here; a path with escapes that Go would spell
+   otherwise has no such hash.  Writes UCAN_HTTP_HASH_LEN bytes.  0, or -1:
+   that, or beyond UCAN_HTTP_CBOR_MAX, or no UTF-8. */
 int ucan_http_hash(const ucan_http_t *http, uint8_t *hash);
 
-/* The same with a member "query" (it may be empty) between path and method:
-   ours, for who wants all of the target bound. */
+/* The same with a member "query" (it may be empty) between path and method,
+   and the path as it is: ours, for who wants all of the target bound. */
 int ucan_http_hash_query(const ucan_http_t *http, uint8_t *hash);
 
 /* What an invocation's args (DAG-CBOR map) say about the request: UCAN_OK

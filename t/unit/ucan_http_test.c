@@ -285,6 +285,60 @@ test_match_hash(void)
 }
 
 
+/* Go hashes "/a b" where "/a%20b" is sent; "written" has no escapes left. */
+static void
+test_match_decoded(void)
+{
+    size_t       i;
+    uint8_t      hash[UCAN_HTTP_HASH_LEN];
+    ucan_http_t  http;
+
+    static const struct {
+        const char  *written;
+        const char  *sent;
+        int          holds;
+    } cases[] = {
+        { "/a b", "/a%20b", 1 },
+        { "/\xc3\xa9?", "/%C3%A9%3F", 1 },
+        { "/a:b@c", "/a:b@c", 1 },
+        { "/a(b)", "/a(b)", 1 },
+        { "/a/b", "/a%2Fb", 0 },
+        { "/ab", "/%61b", 0 },
+        { "/\xc3\xa9", "/%c3%a9", 0 },
+        { "/a b", "/a%2520b", 0 },
+        { "/a b(c)", "/a%20b(c)", 0 },
+        { "/a ", "/a%2", 0 },
+        { "/a", "/a%", 0 },
+        { "/a", "/a%GG", 0 },
+        { "/\xff", "/%FF", 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        view(&http);
+        memset(hash, 0, sizeof(hash));
+
+        http.path = bytes_of(cases[i].written);
+        (void) ucan_http_hash(&http, hash);
+        http.path = bytes_of(cases[i].sent);
+
+        tap_ok((match_bytes(&http, hash, sizeof(hash)) == UCAN_OK)
+               == cases[i].holds, "signed for %s, sent to %s: %s",
+               cases[i].written, cases[i].sent,
+               cases[i].holds ? "holds" : "does not");
+    }
+
+    view(&http);
+    http.path = bytes_of("/a%20b");
+    (void) ucan_http_hash_query(&http, hash);
+    tap_ok(match_bytes(&http, hash, sizeof(hash)) == UCAN_OK,
+           "ours has the path as it was sent");
+
+    http.path = bytes_of("/a%2520b");
+    tap_ok(match_bytes(&http, hash, sizeof(hash)) == UCAN_WRONG_REQUEST,
+           "and none is about two");
+}
+
+
 static void
 test_match_rest(void)
 {
@@ -317,6 +371,7 @@ main(void)
     test_large();
     test_match_map();
     test_match_hash();
+    test_match_decoded();
     test_match_rest();
 
     return tap_done();

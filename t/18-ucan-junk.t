@@ -80,10 +80,13 @@ my @kinds = (
 );
 
 
+# Of its own: pages of the shared zones count for every worker that looks
+# into them, and are no more in the end than their size.
+
 sub resident_kb {
     my ($pid) = $mesh->workers;
     open my $file, '<', "/proc/$pid/status" or die "status: $!";
-    my ($kb) = join('', <$file>) =~ /^VmRSS:\s+(\d+)/m;
+    my ($kb) = join('', <$file>) =~ /^RssAnon:\s+(\d+)/m;
     return $kb;
 }
 

@@ -617,6 +617,110 @@ test_revoked_tangle(void)
 }
 
 
+/* A small graph of delegations of everything, and who revoked which. */
+typedef struct {
+    unsigned  issuer[10];
+    unsigned  audience[10];
+    unsigned  used[10];
+    unsigned  path[10];            /* tokens, the holder's first */
+    unsigned  revoked[10][4];      /* by each */
+} walk_graph_t;
+
+
+/* The same question in the plainest way: all paths, each token once. */
+static int
+match_graph(walk_graph_t *g, unsigned holder, unsigned depth)
+{
+    int       found;
+    unsigned  i, j, dead;
+
+    for (i = 0; i < 10; i++) {
+
+        if (g->used[i] || g->audience[i] != holder) {
+            continue;
+        }
+
+        g->path[depth] = i;
+        dead = 0;
+
+        for (j = 0; j <= depth; j++) {
+            dead |= g->revoked[g->path[j]][g->issuer[i]];
+        }
+
+        if (dead) {
+            continue;
+        }
+
+        g->used[i] = 1;
+        found = g->issuer[i] == 0
+                || match_graph(g, g->issuer[i], depth + 1);
+        g->used[i] = 0;
+
+        if (found) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+test_revoked_at_random(void)
+{
+    int             expected;
+    char            nonce[16];
+    unsigned        i, n, round, wrong, found;
+    bytes_t         list[11];
+    uint32_t        seed;
+    ucan_chain_t    chain;
+    walk_graph_t    g;
+
+    ucan_envelope_draft_t     draft;
+    static const char *const  names[] = { "mesh", "alice", "bob", "carol" };
+
+    seed = 1;
+    wrong = 0;
+    found = 0;
+
+    for (round = 0; round < 400; round++) {
+        reset();
+        memset(&g, 0, sizeof(g));
+
+        for (i = 0; i < 10; i++) {
+            seed = seed * 1103515245 + 12345;
+            g.issuer[i] = seed >> 16 & 3;
+            g.audience[i] = (g.issuer[i] + 1 + (seed >> 20) % 3) % 4;
+
+            draft = make_draft(names[g.audience[i]], "/");
+            snprintf(nonce, sizeof(nonce), "%u", i);
+            draft.nonce = bytes_of(nonce);
+            list[i] = make_envelope(names[g.issuer[i]], &draft);
+
+            for (n = 0; n < 2; n++) {
+                seed = seed * 1103515245 + 12345;
+
+                if (!g.revoked[i][seed >> 16 & 3] && (seed >> 24 & 3) != 0) {
+                    g.revoked[i][seed >> 16 & 3] = 1;
+                    revoke(names[seed >> 16 & 3], list[i]);
+                }
+            }
+        }
+
+        list[10] = make_session("carol");
+        expected = match_graph(&g, 3, 0);
+        found += (expected != 0);
+
+        wrong += (open_list(&chain, list, 11) == UCAN_OK) != expected;
+    }
+
+    tap_ok(wrong == 0, "400 graphs, 0 answers unlike those of a search of all"
+           " paths (%u)", wrong);
+    tap_ok(found > 40 && found < 360, "some with a way and some without (%u)",
+           found);
+}
+
+
 int
 main(void)
 {
@@ -637,6 +741,7 @@ main(void)
     test_revoked_sibling();
     test_revoked_diamond();
     test_revoked_tangle();
+    test_revoked_at_random();
 
     return tap_done();
 }

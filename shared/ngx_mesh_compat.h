@@ -31,6 +31,48 @@ ngx_mesh_compat_header(ngx_table_elt_t *h)
 }
 
 
+/* 1.23.0: cookies are a linked list, an array of pointers before.  Puts
+   another header (in r->pool) in the place of one of them, NULL: nothing. */
+static ngx_inline void
+ngx_mesh_compat_cookie(ngx_http_request_t *r, ngx_table_elt_t *old,
+    ngx_table_elt_t *h)
+{
+#if (nginx_version >= 1023000)
+    ngx_table_elt_t  **p;
+
+    for (p = &r->headers_in.cookie; *p; p = &(*p)->next) {
+
+        if (*p == old) {
+
+            if (h) {
+                h->next = old->next;
+            }
+
+            *p = h ? h : old->next;
+            break;
+        }
+    }
+#else
+    ngx_uint_t         i, n;
+    ngx_table_elt_t  **cookies;
+
+    cookies = r->headers_in.cookies.elts;
+
+    for (i = 0, n = 0; i < r->headers_in.cookies.nelts; i++) {
+
+        if (cookies[i] != old) {
+            cookies[n++] = cookies[i];
+
+        } else if (h) {
+            cookies[n++] = h;
+        }
+    }
+
+    r->headers_in.cookies.nelts = n;
+#endif
+}
+
+
 /* 1.25.4: a request may be marked terminated while work is pending. */
 static ngx_inline ngx_uint_t
 ngx_mesh_compat_terminated(ngx_http_request_t *r)

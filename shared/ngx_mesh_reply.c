@@ -10,19 +10,22 @@
  */
 
 
+#include "json_write.h"
 #include "ngx_mesh_compat.h"
 #include "ngx_mesh_principal.h"
 #include "ngx_mesh_reply.h"
 
 
-#define NGX_MESH_REPLY_PROBLEM_SIZE  512    /* bytes beside detail, command */
+#define NGX_MESH_REPLY_PROBLEM_SIZE  512    /* bytes beside texts */
 
 
 static ngx_int_t ngx_mesh_reply_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, bytes_t body);
 static ngx_int_t ngx_mesh_reply_private(ngx_http_request_t *r);
 static ngx_int_t ngx_mesh_reply_problem_body(ngx_http_request_t *r,
-    problem_t problem, bytes_t detail, bytes_t command);
+    problem_t problem, const problem_facts_t *facts);
+static ngx_int_t ngx_mesh_reply_authenticate(ngx_http_request_t *r,
+    ngx_str_t *value);
 static ngx_uint_t ngx_mesh_reply_has_header(ngx_http_request_t *r,
     const char *name);
 
@@ -132,24 +135,29 @@ ngx_int_t
 ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
     const char *detail)
 {
+    problem_facts_t  facts;
+
     if (problem_status(problem) == NGX_HTTP_UNAUTHORIZED
         && ngx_mesh_reply_challenge(r, UCAN_OK) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_mesh_reply_problem_body(r, problem,
-                                       detail ? bytes_of(detail)
-                                              : bytes_make(NULL, 0),
-                                       bytes_make(NULL, 0));
+    ngx_memzero(&facts, sizeof(problem_facts_t));
+
+    if (detail) {
+        facts.detail = bytes_of(detail);
+    }
+
+    return ngx_mesh_reply_problem_body(r, problem, &facts);
 }
 
 
 static ngx_int_t
 ngx_mesh_reply_problem_body(ngx_http_request_t *r, problem_t problem,
-    bytes_t detail, bytes_t command)
+    const problem_facts_t *facts)
 {
-    size_t            size;
+    size_t            i, size;
     u_char           *data;
     unsigned          status;
     bytes_writer_t    w;
@@ -171,7 +179,12 @@ ngx_mesh_reply_problem_body(ngx_http_request_t *r, problem_t problem,
     }
 
     /* an escaped byte takes at most 6 */
-    size = NGX_MESH_REPLY_PROBLEM_SIZE + 6 * (detail.len + command.len);
+    size = NGX_MESH_REPLY_PROBLEM_SIZE
+           + 6 * (facts->detail.len + facts->command.len);
+
+    for (i = 0; i < facts->proof_count; i++) {
+        size += json_write_string_max(facts->proofs[i].len) + 1;
+    }
 
     data = ngx_pnalloc(r->pool, size);
 
@@ -180,7 +193,7 @@ ngx_mesh_reply_problem_body(ngx_http_request_t *r, problem_t problem,
     }
 
     bytes_writer_open(&w, data, size);
-    problem_write(&w, problem, detail, command);
+    problem_write_facts(&w, problem, facts);
 
     if (w.failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -216,11 +229,13 @@ ngx_int_t
 ngx_mesh_reply_refusal(ngx_http_request_t *r, ucan_verdict_t verdict,
     bytes_t command)
 {
-    bytes_t    detail;
-    problem_t  problem;
+    problem_t        problem;
+    problem_facts_t  facts;
 
-    detail = bytes_of(ucan_verdict_text(verdict));
+    ngx_memzero(&facts, sizeof(problem_facts_t));
+
     problem = ngx_mesh_reply_verdict_problem(verdict, command.len != 0);
+    facts.detail = bytes_of(ucan_verdict_text(verdict));
 
     if (problem_status(problem) == NGX_HTTP_UNAUTHORIZED
         && ngx_mesh_reply_challenge(r, verdict) != NGX_OK)
@@ -228,7 +243,60 @@ ngx_mesh_reply_refusal(ngx_http_request_t *r, ucan_verdict_t verdict,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_mesh_reply_problem_body(r, problem, detail, command);
+    if (problem == PROBLEM_FORBIDDEN) {
+        facts.command = command;
+
+        if (ngx_mesh_reply_scope(r, command) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_mesh_reply_problem_body(r, problem, &facts);
+}
+
+
+ngx_int_t
+ngx_mesh_reply_missing(ngx_http_request_t *r, const cid_t *list, size_t count)
+{
+    size_t            i;
+    u_char           *p;
+    bytes_t          *texts;
+    ngx_str_t         now;
+    bytes_writer_t    w;
+    problem_facts_t   facts;
+
+    texts = ngx_palloc(r->pool, count * sizeof(bytes_t));
+    p = ngx_pnalloc(r->pool, count * CID_TEXT_LEN + NGX_INT64_LEN);
+
+    if (texts == NULL || p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < count; i++) {
+        bytes_writer_open(&w, p, CID_TEXT_LEN);
+        cid_write(&list[i], &w);
+        texts[i] = bytes_writer_view(&w);
+        p += CID_TEXT_LEN;
+    }
+
+    ngx_memzero(&facts, sizeof(problem_facts_t));
+
+    facts.detail = bytes_of(ucan_verdict_text(UCAN_NO_PROOF));
+    facts.proofs = texts;
+    facts.proof_count = count;
+
+    /* none of what was sent is kept: it has to be sent again */
+
+    now.data = p;
+    now.len = ngx_sprintf(p, "%T", ngx_time()) - p;
+
+    if (ngx_mesh_reply_header(r, "ucan-cache-expiry", &now) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&r->headers_out.status_line, "510 Not Extended");
+
+    return ngx_mesh_reply_problem_body(r, PROBLEM_PROOF_MISSING, &facts);
 }
 
 
@@ -244,6 +312,15 @@ ngx_mesh_reply_verdict_problem(ucan_verdict_t verdict, ngx_uint_t asked)
     case UCAN_NO_MEMORY:
         return PROBLEM_INTERNAL;
 
+    case UCAN_REPLAY_FULL:
+        return PROBLEM_BUSY;
+
+    /* the token is void here, whatever it allows */
+
+    case UCAN_REPLAYED:
+    case UCAN_WRONG_REQUEST:
+        return PROBLEM_UNAUTHENTICATED;
+
     default:
         return asked ? PROBLEM_FORBIDDEN : PROBLEM_UNAUTHENTICATED;
     }
@@ -257,7 +334,6 @@ ngx_mesh_reply_challenge(ngx_http_request_t *r, ucan_verdict_t verdict)
     size_t             size;
     ngx_str_t          value;
     const char        *text;
-    ngx_table_elt_t   *h;
     static const char  realm[] = "Bearer realm=\"mesh\"";
     static const char  error[] = "Bearer realm=\"mesh\", "
                                  "error=\"invalid_token\", "
@@ -279,6 +355,54 @@ ngx_mesh_reply_challenge(ngx_http_request_t *r, ucan_verdict_t verdict)
         value.len = ngx_snprintf(p, size, error, text) - p;
     }
 
+    return ngx_mesh_reply_authenticate(r, &value);
+}
+
+
+ngx_int_t
+ngx_mesh_reply_scope(ngx_http_request_t *r, bytes_t command)
+{
+    u_char             *p, c;
+    size_t              i;
+    ngx_str_t           value;
+    static const char   scope[] = "Bearer realm=\"mesh\", "
+                                  "error=\"insufficient_scope\", scope=\"";
+
+    p = ngx_pnalloc(r->pool, sizeof(scope) + 3 * command.len + 1);
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_cpymem(p, scope, sizeof(scope) - 1);
+
+    /* what a scope may hold (RFC 6749, 3.3), the rest with escapes */
+
+    for (i = 0; i < command.len; i++) {
+        c = command.data[i];
+
+        if (c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '%') {
+            *p++ = c;
+
+        } else {
+            p = ngx_sprintf(p, "%%%02Xd", (int) c);
+        }
+    }
+
+    *p++ = '"';
+    value.len = p - value.data;
+
+    return ngx_mesh_reply_authenticate(r, &value);
+}
+
+
+static ngx_int_t
+ngx_mesh_reply_authenticate(ngx_http_request_t *r, ngx_str_t *value)
+{
+    ngx_table_elt_t    *h;
+    static const char   realm[] = "Bearer realm=\"mesh\"";
+
     h = r->headers_out.www_authenticate;
 
     /* a request that was refused, redirected and refused again */
@@ -286,11 +410,12 @@ ngx_mesh_reply_challenge(ngx_http_request_t *r, ucan_verdict_t verdict)
     if (h && h->value.len >= sizeof(realm) - 1
         && ngx_strncmp(h->value.data, realm, sizeof(realm) - 1) == 0)
     {
-        h->value = value;
+        h->value = *value;
+        h->hash = 1;
         return NGX_OK;
     }
 
-    return ngx_mesh_reply_header(r, "WWW-Authenticate", &value);
+    return ngx_mesh_reply_header(r, "WWW-Authenticate", value);
 }
 
 

@@ -48,6 +48,11 @@ ngx_int_t ngx_mesh_reply_verdict(ngx_http_request_t *r,
 ngx_int_t ngx_mesh_reply_refusal(ngx_http_request_t *r,
     ucan_verdict_t verdict, bytes_t command);
 
+/* The answer to a token that names proofs which were not presented (UCAN as
+   bearer token 0.3): 510 with their CIDs, at least one. */
+ngx_int_t ngx_mesh_reply_missing(ngx_http_request_t *r, const cid_t *list,
+    size_t count);
+
 /* The problem that they answer with; asked: a command was. */
 problem_t ngx_mesh_reply_verdict_problem(ucan_verdict_t verdict,
     ngx_uint_t asked);
@@ -56,6 +61,10 @@ problem_t ngx_mesh_reply_verdict_problem(ucan_verdict_t verdict,
    was none.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_mesh_reply_challenge(ngx_http_request_t *r,
     ucan_verdict_t verdict);
+
+/* Adds WWW-Authenticate of a token that does not allow the command.  NGX_OK,
+   NGX_ERROR. */
+ngx_int_t ngx_mesh_reply_scope(ngx_http_request_t *r, bytes_t command);
 
 /* Adds a response header; name and value must live as long as r.  NGX_OK,
    NGX_ERROR. */

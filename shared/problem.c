@@ -88,7 +88,9 @@ static const problem_row_t  problem_rows[PROBLEM_COUNT] = {
     [PROBLEM_STORE_DOWN] =
         { 503, "store-down", "The store cannot be reached" },
     [PROBLEM_STORAGE_FULL] =
-        { 507, "storage-full", "The store is full" }
+        { 507, "storage-full", "The store is full" },
+    [PROBLEM_PROOF_MISSING] =
+        { 510, "proof-missing", "A proof that the token names is missing" }
 };
 
 
@@ -117,6 +119,22 @@ void
 problem_write(bytes_writer_t *w, problem_t problem, bytes_t detail,
     bytes_t command)
 {
+    problem_facts_t  facts;
+
+    memset(&facts, 0, sizeof(problem_facts_t));
+
+    facts.detail = detail;
+    facts.command = command;
+
+    problem_write_facts(w, problem, &facts);
+}
+
+
+void
+problem_write_facts(bytes_writer_t *w, problem_t problem,
+    const problem_facts_t *facts)
+{
+    size_t                i;
     uint8_t               buf[PROBLEM_TYPE_MAX];
     json_write_t          j;
     bytes_writer_t        type;
@@ -134,11 +152,23 @@ problem_write(bytes_writer_t *w, problem_t problem, bytes_t detail,
     json_write_member_text(&j, "title", row->title);
     json_write_member_integer(&j, "status", row->status);
     json_write_member(&j, "detail",
-                      (detail.len != 0) ? detail : bytes_of(row->title));
+                      (facts->detail.len != 0) ? facts->detail
+                                               : bytes_of(row->title));
     json_write_member_text(&j, "error", row->slug);
 
-    if (command.len != 0) {
-        json_write_member(&j, "command", command);
+    if (facts->command.len != 0) {
+        json_write_member(&j, "command", facts->command);
+    }
+
+    if (facts->proof_count != 0) {
+        json_write_key(&j, "prf");
+        json_write_array(&j);
+
+        for (i = 0; i < facts->proof_count; i++) {
+            json_write_string(&j, facts->proofs[i]);
+        }
+
+        json_write_array_end(&j);
     }
 
     json_write_object_end(&j);

@@ -48,8 +48,19 @@ typedef enum {
     PROBLEM_BUSY,                 /* 503 busy */
     PROBLEM_STORE_DOWN,           /* 503 store-down */
     PROBLEM_STORAGE_FULL,         /* 507 storage-full */
+    PROBLEM_PROOF_MISSING,        /* 510 proof-missing: names the CIDs */
     PROBLEM_COUNT
 } problem_t;
+
+
+/* What a problem may say beside its slug; all borrowed. */
+typedef struct {
+    bytes_t        detail;        /* for people; empty: the title */
+    bytes_t        command;       /* "command", what a 403 lacked; empty: no
+                                     member */
+    const bytes_t *proofs;        /* "prf", the CIDs that a 510 misses */
+    size_t         proof_count;   /* 0: no member */
+} problem_facts_t;
 
 
 /* HTTP status of a problem. */
@@ -65,6 +76,10 @@ const char *problem_title(problem_t problem);
    A value outside the table is PROBLEM_INTERNAL, here and above. */
 void problem_write(bytes_writer_t *w, problem_t problem, bytes_t detail,
     bytes_t command);
+
+/* The same with all that a problem can say. */
+void problem_write_facts(bytes_writer_t *w, problem_t problem,
+    const problem_facts_t *facts);
 
 
 #endif /* _PROBLEM_H_INCLUDED_ */

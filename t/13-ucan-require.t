@@ -83,6 +83,8 @@ container eve list=all,eve
 
 invocation act iss=ada cmd=/room/read args=room:r_1 prf=read
 container act list=read,act
+invocation act_2 iss=ada cmd=/room/read args=room:r_1 prf=read
+container act_2 list=read,act_2
 
 jwt root aud=ann caps={"mesh://$did/room/r_1":{"room/read":[{}]}} exp=7200
 jwt ann iss=ann caps={"mesh://$did/room/r_1":{"room/read":[{}]}} prf=root
@@ -111,7 +113,9 @@ my $reply = $mesh->get('/send/', token => $token->{ada});
 
 is($reply->json->{error}, 'forbidden', 'a 403 is a problem');
 is($reply->json->{command}, '/room/send', '... that names the command');
-is($reply->header('WWW-Authenticate'), undef, '... and no challenge');
+is($reply->header('WWW-Authenticate'),
+   'Bearer realm="mesh", error="insufficient_scope", scope="/room/send"',
+   '... as its challenge does');
 like($mesh->error_log,
      qr{ucan: refused "/room/send": not-covered .*issuer "did:key:},
      'the log names command, reason and holder');
@@ -169,6 +173,6 @@ is(status(ann => '/send/?room=r_1', %proofs), 403, '... and its ability');
 is(status(act => '/arg/?room=r_1'), 200, 'an invocation does what it says');
 is(status(act => '/arg/?room=r_2'), 403, '... with its arguments');
 is(status(act => '/send/'), 403, '... and nothing else');
-is(status(act => '/all/'), 200, '... where a command above it is demanded');
+is(status(act_2 => '/all/'), 200, '... where a command above it is demanded');
 
 done_testing;

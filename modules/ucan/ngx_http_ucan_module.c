@@ -27,6 +27,7 @@
 #include "ngx_ucan_answer.h"
 #include "ngx_ucan_conf.h"
 #include "ngx_ucan_forward.h"
+#include "ngx_ucan_once.h"
 #include "ngx_ucan_proofs.h"
 #include "ngx_ucan_redact.h"
 #include "ngx_ucan_request.h"
@@ -154,11 +155,11 @@ static ngx_command_t  ngx_http_ucan_commands[] = {
       offsetof(ngx_ucan_loc_conf_t, edge.forward),
       NULL },
 
-    { ngx_string("ucan_credentials"),
+    { ngx_string("ucan_tokens"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_ucan_edge_credentials_slot,
+      ngx_ucan_edge_tokens_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_ucan_loc_conf_t, edge.credentials),
+      offsetof(ngx_ucan_loc_conf_t, edge.tokens),
       NULL },
 
     { ngx_string("ucan_leeway"),
@@ -202,6 +203,20 @@ static ngx_command_t  ngx_http_ucan_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_ucan_loc_conf_t, inflated_size),
       &ngx_http_ucan_inflated_size },
+
+    { ngx_string("ucan_replay"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_ucan_once_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_ucan_loc_conf_t, replay),
+      NULL },
+
+    { ngx_string("ucan_replay_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_ucan_conf_replay_zone_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("ucan_cache"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
@@ -360,6 +375,21 @@ ngx_http_ucan_judge(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
                                 &command);
 
     if (rc == UCAN_OK) {
+
+        switch (ngx_ucan_once_use(r, ctx, &rc)) {
+
+        case NGX_AGAIN:
+            return NGX_AGAIN;
+
+        case NGX_BUSY:
+            return ngx_http_ucan_busy(r, ctx);
+
+        default: /* NGX_OK */
+            break;
+        }
+    }
+
+    if (rc == UCAN_OK) {
         ngx_ucan_metric_outcome(UCAN_OK);
         return NGX_OK;
     }
@@ -371,13 +401,15 @@ ngx_http_ucan_judge(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
 }
 
 
-/* Neither yes nor no: the queue of the thread pool is full. */
+/* Neither yes nor no: the queue of the thread pool is full, or the store
+   cannot say. */
 
 static ngx_int_t
 ngx_http_ucan_busy(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
 {
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "ucan: busy: the queue of the thread pool is full");
+                  "ucan: busy: the queue of the thread pool is full, or the "
+                  "store cannot be asked");
 
     ctx->answered = 1;
 

@@ -15,6 +15,10 @@
 #include "ngx_ucan_metric.h"
 
 
+static ngx_int_t ngx_ucan_answer_foreign(ngx_http_request_t *r,
+    ngx_ucan_request_t *ctx);
+static ngx_int_t ngx_ucan_answer_leave(ngx_http_request_t *r,
+    problem_t problem, ucan_verdict_t verdict, bytes_t command);
 static ngx_uint_t ngx_ucan_answer_is_nginx(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_int_t ngx_ucan_answer_finalize(ngx_http_request_t *r,
@@ -50,8 +54,13 @@ ngx_int_t
 ngx_ucan_answer_refusal(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
     ucan_verdict_t verdict, bytes_t command)
 {
-    ngx_uint_t                 status;
-    ngx_http_core_loc_conf_t  *clcf;
+    cid_t       missing[UCAN_TOKEN_PROOFS_MAX];
+    size_t      count;
+    problem_t   problem;
+
+    if (ctx->foreign) {
+        return ngx_ucan_answer_foreign(r, ctx);
+    }
 
     ctx->error = ucan_verdict_slug(verdict);
     ngx_ucan_metric_outcome(verdict);
@@ -61,35 +70,86 @@ ngx_ucan_answer_refusal(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
         ctx->logged = 1;
     }
 
-    status = problem_status(ngx_mesh_reply_verdict_problem(verdict,
-                                                           command.len != 0));
+    problem = ngx_mesh_reply_verdict_problem(verdict, command.len != 0);
 
-    if (status == NGX_HTTP_INTERNAL_SERVER_ERROR) {
-        return status;
+    if (problem == PROBLEM_INTERNAL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    count = 0;
 
-    /* other access modules are only asked after 401 and 403 */
+    if (verdict == UCAN_NO_PROOF && ctx->open.session) {
+        count = ucan_chain_missing(&ctx->open.session->bundle, missing,
+                                   UCAN_TOKEN_PROOFS_MAX);
+        problem = count ? PROBLEM_PROOF_MISSING : problem;
+    }
+
+    if (ngx_ucan_answer_is_nginx(r, problem_status(problem))) {
+        return ngx_ucan_answer_leave(r, problem, verdict, command);
+    }
+
+    return ngx_ucan_answer_finalize(r, ctx,
+               count ? ngx_mesh_reply_missing(r, missing, count)
+                     : ngx_mesh_reply_refusal(r, verdict, command));
+}
+
+
+/* The page of another site had the browser send our cookie. */
+
+static ngx_int_t
+ngx_ucan_answer_foreign(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
+{
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_WRONG_ORIGIN, 1);
+
+    if (!ctx->logged) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "ucan: refused: wrong-origin (a cookie counts only "
+                      "with an Origin of this host)");
+        ctx->logged = 1;
+    }
+
+    if (ngx_ucan_answer_is_nginx(r, NGX_HTTP_FORBIDDEN)) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return ngx_ucan_answer_finalize(r, ctx,
+               ngx_mesh_reply_problem(r, PROBLEM_WRONG_ORIGIN,
+                   "a cookie counts only with an Origin of this host"));
+}
+
+
+/* The status for nginx, with the challenge that belongs to it.  Other access
+   modules are only asked after 401 and 403. */
+
+static ngx_int_t
+ngx_ucan_answer_leave(ngx_http_request_t *r, problem_t problem,
+    ucan_verdict_t verdict, bytes_t command)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 status;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    status = problem_status(problem);
 
     if (clcf->satisfy == NGX_HTTP_SATISFY_ANY
-        && status == NGX_HTTP_BAD_REQUEST)
+        && status != NGX_HTTP_FORBIDDEN
+        && status != NGX_HTTP_SERVICE_UNAVAILABLE)
     {
         status = NGX_HTTP_UNAUTHORIZED;
     }
 
-    if (status == NGX_HTTP_UNAUTHORIZED
-        && ngx_mesh_reply_challenge(r, verdict) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = NGX_OK;
+
+    if (status == NGX_HTTP_UNAUTHORIZED) {
+        rc = ngx_mesh_reply_challenge(r, verdict);
+
+    } else if (status == NGX_HTTP_FORBIDDEN) {
+        rc = ngx_mesh_reply_scope(r, command);
     }
 
-    if (ngx_ucan_answer_is_nginx(r, status)) {
-        return status;
-    }
-
-    return ngx_ucan_answer_finalize(r, ctx,
-                                ngx_mesh_reply_refusal(r, verdict, command));
+    return (rc == NGX_OK) ? (ngx_int_t) status
+                          : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

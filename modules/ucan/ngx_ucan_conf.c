@@ -13,7 +13,10 @@
 
 #include "ngx_mesh_conf.h"
 #include "ngx_ucan_api.h"
+#include "ngx_mesh_store.h"
 #include "ngx_ucan_conf.h"
+#include "ngx_ucan_once.h"
+#include "ngx_ucan_replay.h"
 #include "ngx_ucan_revocation.h"
 #include "ngx_ucan_seal.h"
 
@@ -79,6 +82,7 @@ ngx_ucan_conf_create_loc(ngx_conf_t *cf)
     conf->token_count = NGX_CONF_UNSET;
     conf->depth = NGX_CONF_UNSET;
     conf->inflated_size = NGX_CONF_UNSET;
+    conf->replay = NGX_CONF_UNSET_UINT;
     conf->cache = NGX_CONF_UNSET;
     conf->inline_max = NGX_CONF_UNSET;
     conf->proofs = NGX_CONF_UNSET;
@@ -166,6 +170,7 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 static void
 ngx_ucan_conf_merge_work(ngx_ucan_loc_conf_t *conf, ngx_ucan_loc_conf_t *prev)
 {
+    ngx_conf_merge_uint_value(conf->replay, prev->replay, NGX_UCAN_ONCE_ON);
     ngx_conf_merge_value(conf->cache, prev->cache, 1);
     ngx_conf_merge_value(conf->proofs, prev->proofs, 0);
     ngx_conf_merge_value(conf->inline_max, prev->inline_max,
@@ -293,6 +298,41 @@ ngx_ucan_conf_revocation_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                                   ngx_ucan_revocation_init);
 
     return mcf->revocation_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_ucan_conf_replay_zone_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_ucan_main_conf_t *mcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value, name;
+
+    value = cf->args->elts;
+
+    if (mcf->replay_zone) {
+        return "is duplicate";
+    }
+
+    if (ngx_ucan_conf_zone_parse(&value[1], NGX_UCAN_REPLAY_SIZE_MIN, &name,
+                                 &size)
+        != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" needs NAME:SIZE with a size from %uzk, "
+                           "such as \"invocations:8m\", not \"%V\"",
+                           &value[0],
+                           (size_t) NGX_UCAN_REPLAY_SIZE_MIN / 1024,
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->replay_zone = ngx_ucan_conf_zone_add(cf, &name, size,
+                                              ngx_ucan_replay_init);
+
+    return mcf->replay_zone ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -455,7 +495,9 @@ ngx_ucan_conf_init(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
 
-    if (!mcf->used && !mcf->revocation_zone && !mcf->seal_zone) {
+    if (!mcf->used && !mcf->revocation_zone && !mcf->seal_zone
+        && !mcf->replay_zone)
+    {
         return NGX_OK;
     }
 
@@ -478,6 +520,24 @@ ngx_ucan_conf_init(ngx_conf_t *cf)
         if (mcf->seal_zone == NULL) {
             return NGX_ERROR;
         }
+    }
+
+    if (mcf->replay_zone == NULL) {
+        mcf->replay_zone = ngx_ucan_conf_zone_default(cf, "ucan_replays",
+                                   NGX_UCAN_REPLAY_SIZE_DEFAULT,
+                                   ngx_ucan_replay_init);
+
+        if (mcf->replay_zone == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (mcf->store_used
+        && ngx_mesh_store_require(cf, "ucan_replay store",
+                                  NGX_MESH_STORE_MODULE)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return NGX_OK;

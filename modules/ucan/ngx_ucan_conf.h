@@ -41,6 +41,8 @@ typedef struct {
     ngx_ucan_query_main_conf_t query;
 
     ngx_shm_zone_t            *seal_zone;   /* good signatures; NULL: none */
+    ngx_shm_zone_t            *replay_zone; /* used invocations; the same */
+    ngx_uint_t                 store_used;  /* 1: a directive needs it */
     ngx_ucan_cache_t          *cache;       /* of this worker; or NULL */
     ngx_uint_t                 cache_entries;
     size_t                     cache_bytes;
@@ -62,6 +64,7 @@ typedef struct {
     ngx_int_t        depth;
     ngx_int_t        inflated_size;         /* bytes */
 
+    ngx_uint_t       replay;                /* NGX_UCAN_ONCE_... */
     ngx_flag_t       cache;
     ngx_int_t        inline_max;            /* signatures on the event loop */
     ngx_flag_t       proofs;                /* missing ones are looked up */
@@ -100,6 +103,10 @@ char *ngx_ucan_conf_enable_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* "ucan_revocation_zone NAME:SIZE". */
 char *ngx_ucan_conf_revocation_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* "ucan_replay_zone NAME:SIZE". */
+char *ngx_ucan_conf_replay_zone_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* "ucan_cache_zone NAME:SIZE [entries=N] [memory=SIZE]". */

@@ -762,22 +762,35 @@ read_string(bytes_reader_t *r, json_scan_t *value)
 static int
 skip_string(bytes_reader_t *r, int *escaped)
 {
-    uint8_t  c;
+    const uint8_t  *pos, *quote, *slash;
 
-    r->pos++;
+    pos = r->pos + 1;
+    quote = NULL;
 
-    while (r->pos < r->end) {
-        c = *r->pos++;
+    /* most have no escape: then this is one look for its end */
 
-        if (c == '"') {
+    while (pos < r->end) {
+
+        if (quote == NULL || quote < pos) {
+            quote = memchr(pos, '"', (size_t) (r->end - pos));
+
+            if (quote == NULL) {
+                break;
+            }
+        }
+
+        slash = memchr(pos, '\\', (size_t) (quote - pos));
+
+        if (slash == NULL) {
+            r->pos = quote + 1;
             return 0;
         }
 
-        if (c == '\\' && r->pos < r->end) {
-            *escaped = 1;
-            r->pos++;
-        }
+        *escaped = 1;
+        pos = slash + 2;
     }
+
+    r->pos = r->end;
 
     return -1;
 }

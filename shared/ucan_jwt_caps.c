@@ -25,8 +25,8 @@
 #define UCAN_JWT_PROOF  "prf:"      /* and the index of a proof, or "*" */
 
 
-static ucan_verdict_t read_att(ucan_token_t *token, const json_scan_t *att,
-    size_t proofs, ucan_memory_t *memory);
+static ucan_verdict_t read_att(ucan_token_t *token,
+    const ucan_jwt_members_t *members, ucan_memory_t *memory);
 static ucan_verdict_t count_att(const json_scan_t *att, size_t *count);
 static ucan_verdict_t read_item(ucan_token_t *token, const json_scan_t *item,
     size_t proofs, ucan_memory_t *memory);
@@ -48,7 +48,6 @@ static int match_ability(bytes_t text);
 static int match_reserved(bytes_t resource);
 static int match_scheme(bytes_t resource, const char *scheme);
 static int match_index(bytes_t text, size_t count);
-static size_t count_values(const json_scan_t *parent);
 
 
 ucan_verdict_t
@@ -56,22 +55,23 @@ ucan_jwt_caps_read(ucan_token_t *token, const ucan_jwt_members_t *members,
     ucan_memory_t *memory)
 {
     if (token->version < UCAN_TOKEN_VERSION_10) {
-        return read_att(token, &members->of[UCAN_JWT_ATT],
-                        count_values(&members->of[UCAN_JWT_PRF]), memory);
+        return read_att(token, members, memory);
     }
 
     return read_cap(token, &members->of[UCAN_JWT_CAP], memory);
 }
 
 
-/* proofs is how many the token lists, whatever they are. */
 static ucan_verdict_t
-read_att(ucan_token_t *token, const json_scan_t *att, size_t proofs,
+read_att(ucan_token_t *token, const ucan_jwt_members_t *members,
     ucan_memory_t *memory)
 {
-    size_t          pos, count;
-    json_scan_t     item;
-    ucan_verdict_t  rc;
+    size_t              pos, count;
+    json_scan_t         item;
+    ucan_verdict_t      rc;
+    const json_scan_t  *att;
+
+    att = &members->of[UCAN_JWT_ATT];
 
     if (att->raw.len == 0 || att->type != JSON_SCAN_ARRAY) {
         return UCAN_MALFORMED;
@@ -92,7 +92,7 @@ read_att(ucan_token_t *token, const json_scan_t *att, size_t proofs,
     pos = 0;
 
     while (json_scan_next(att, &pos, NULL, &item) == 0) {
-        rc = read_item(token, &item, proofs, memory);
+        rc = read_item(token, &item, members->proofs, memory);
         if (rc != UCAN_OK) {
             return rc;
         }
@@ -125,8 +125,8 @@ count_att(const json_scan_t *att, size_t *count)
 
 
 static ucan_verdict_t
-read_item(ucan_token_t *token, const json_scan_t *item, size_t proofs,
-    ucan_memory_t *memory)
+read_item(ucan_token_t *token, const json_scan_t *item,
+    size_t proofs, ucan_memory_t *memory)
 {
     bytes_t         with, can, caveat;
     json_scan_t     value;
@@ -507,21 +507,4 @@ match_index(bytes_t text, size_t count)
     }
 
     return i != 0;
-}
-
-
-static size_t
-count_values(const json_scan_t *parent)
-{
-    size_t       n, pos;
-    json_scan_t  value;
-
-    n = 0;
-    pos = 0;
-
-    while (json_scan_next(parent, &pos, NULL, &value) == 0) {
-        n++;
-    }
-
-    return n;
 }

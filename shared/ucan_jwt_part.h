@@ -37,6 +37,7 @@ typedef enum {
 /* Each member that is there; of one that is not, raw is empty. */
 typedef struct {
     json_scan_t  of[UCAN_JWT_MEMBER_COUNT];
+    size_t       proofs;          /* values in "prf", once it was read */
 } ucan_jwt_members_t;
 
 
@@ -47,7 +48,7 @@ void ucan_jwt_payload_open(ucan_jwt_members_t *members,
 /* Reads them by the rules of token->version, which is set; embedded may be
    NULL. */
 ucan_verdict_t ucan_jwt_payload_read(ucan_token_t *token,
-    const ucan_jwt_members_t *members, ucan_jwt_embedded_t *embedded,
+    ucan_jwt_members_t *members, ucan_jwt_embedded_t *embedded,
     ucan_memory_t *memory);
 
 /* The text of a string; in place when nothing in it is escaped. */

@@ -32,7 +32,7 @@ static ucan_verdict_t read_window(ucan_token_t *token,
 static ucan_verdict_t check_facts(const ucan_token_t *token,
     const json_scan_t *facts);
 static ucan_verdict_t read_proofs(ucan_token_t *token,
-    const json_scan_t *list, ucan_jwt_embedded_t *embedded,
+    ucan_jwt_members_t *members, ucan_jwt_embedded_t *embedded,
     ucan_memory_t *memory);
 static ucan_verdict_t read_proof(ucan_token_t *token,
     const json_scan_t *value, ucan_jwt_embedded_t *embedded,
@@ -78,7 +78,7 @@ ucan_jwt_payload_open(ucan_jwt_members_t *members, const json_scan_t *payload)
 
 
 ucan_verdict_t
-ucan_jwt_payload_read(ucan_token_t *token, const ucan_jwt_members_t *members,
+ucan_jwt_payload_read(ucan_token_t *token, ucan_jwt_members_t *members,
     ucan_jwt_embedded_t *embedded, ucan_memory_t *memory)
 {
     ucan_verdict_t      rc;
@@ -113,7 +113,7 @@ ucan_jwt_payload_read(ucan_token_t *token, const ucan_jwt_members_t *members,
         return rc;
     }
 
-    rc = read_proofs(token, &members->of[UCAN_JWT_PRF], embedded, memory);
+    rc = read_proofs(token, members, embedded, memory);
     if (rc != UCAN_OK) {
         return rc;
     }
@@ -234,12 +234,15 @@ check_facts(const ucan_token_t *token, const json_scan_t *facts)
 
 
 static ucan_verdict_t
-read_proofs(ucan_token_t *token, const json_scan_t *list,
+read_proofs(ucan_token_t *token, ucan_jwt_members_t *members,
     ucan_jwt_embedded_t *embedded, ucan_memory_t *memory)
 {
-    size_t          pos, count;
-    json_scan_t     value;
-    ucan_verdict_t  rc;
+    size_t              pos, count;
+    json_scan_t         value;
+    ucan_verdict_t      rc;
+    const json_scan_t  *list;
+
+    list = &members->of[UCAN_JWT_PRF];
 
     if (list->raw.len == 0) {
         return (token->version >= UCAN_TOKEN_VERSION_09) ? UCAN_OK
@@ -251,6 +254,7 @@ read_proofs(ucan_token_t *token, const json_scan_t *list,
     }
 
     count = count_values(list);
+    members->proofs = count;
 
     if (count == 0) {
         return UCAN_OK;

@@ -136,7 +136,7 @@ my @refused = (
     [ two       => 400, 'token-malformed' ],
     [ unproven  => 401, 'untrusted-root' ],
     [ stranger  => 401, 'chain-broken', ucans => $token->{proofs} ],
-    [ bearer    => 401, 'proof-missing' ],
+    [ bearer    => 510, 'proof-missing' ],
     [ elsewhere => 401, 'wrong-audience', ucans => $token->{proofs} ],
     [ expired   => 401, 'token-expired', ucans => $token->{proofs} ],
     [ outlives  => 401, 'proof-outlived', ucans => $token->{proofs} ],

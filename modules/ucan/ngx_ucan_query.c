@@ -11,7 +11,7 @@
  *
  * What is cut is the same in $args, $request_uri, $request and the Referer:
  * every "name=value" behind one of the separators below, with the name
- * spelled in whatever escapes.  Only what nginx takes for an argument, parted
+ * spelled in whatever escapes and case.  Only what nginx takes for an argument, parted
  * by "&", is kept as a token.  New strings are made in the request's pool;
  * what the client sent stays in the buffers that nginx read it into, which
  * nobody logs.
@@ -557,7 +557,8 @@ ngx_ucan_query_find(ngx_http_request_t *r, const ngx_str_t *name,
     for (i = 0; i < kept->nelts; i++) {
 
         if (found[i].name.len == name->len
-            && ngx_memcmp(found[i].name.data, name->data, name->len) == 0)
+            && ngx_strncasecmp(found[i].name.data, name->data, name->len)
+               == 0)
         {
             *value = found[i].value;
 
@@ -596,7 +597,9 @@ ngx_ucan_query_name(const ngx_array_t *names, const u_char *text, size_t len)
     name = names->elts;
 
     for (i = 0; i < names->nelts; i++) {
-        if (name[i].len == n && ngx_memcmp(name[i].data, plain, n) == 0) {
+        if (name[i].len == n
+            && ngx_strncasecmp(name[i].data, plain, n) == 0)
+        {
             return &name[i];
         }
     }

@@ -522,6 +522,9 @@ ngx_ucan_conf_init(ngx_conf_t *cf)
         }
     }
 
+    ngx_ucan_metric_gauge(&mcf->metric, NGX_UCAN_METRIC_SEALS,
+                          ngx_ucan_seal_count, mcf->seal_zone);
+
     if (mcf->replay_zone == NULL) {
         mcf->replay_zone = ngx_ucan_conf_zone_default(cf, "ucan_replays",
                                    NGX_UCAN_REPLAY_SIZE_DEFAULT,

@@ -23,6 +23,7 @@
  */
 
 
+#include "ngx_ucan_metric.h"
 #include "ngx_ucan_open.h"
 
 
@@ -39,12 +40,14 @@ typedef struct {
 
 static ngx_int_t ngx_ucan_open_parse(ngx_ucan_open_t *open);
 static ngx_int_t ngx_ucan_open_check(ngx_ucan_open_t *open);
+static ngx_uint_t ngx_ucan_open_count(ngx_ucan_session_t *s,
+    const ngx_ucan_loc_conf_t *lcf);
 static ngx_int_t ngx_ucan_open_submit(ngx_ucan_open_t *open,
     ngx_thread_pool_t *pool);
 static void ngx_ucan_open_walk_thread(ngx_mesh_job_t *job);
 static void ngx_ucan_open_job_done(ngx_mesh_job_t *job);
 static void ngx_ucan_open_keep(ngx_ucan_session_t *s,
-    const ngx_ucan_loc_conf_t *lcf);
+    const ngx_ucan_loc_conf_t *lcf, ucan_verdict_t verdict);
 static ngx_ucan_main_conf_t *ngx_ucan_open_conf(
     const ngx_ucan_loc_conf_t *lcf);
 
@@ -73,9 +76,12 @@ ngx_ucan_open_start(ngx_ucan_open_t *open)
                                             open->text);
 
         if (open->session) {
+            ngx_ucan_metric_add(NGX_UCAN_METRIC_WORKER_HIT, 1);
             open->verdict = UCAN_OK;
             return NGX_OK;
         }
+
+        ngx_ucan_metric_add(NGX_UCAN_METRIC_WORKER_MISS, 1);
     }
 
     return ngx_ucan_open_parse(open);
@@ -125,20 +131,18 @@ ngx_ucan_open_parse(ngx_ucan_open_t *open)
 static ngx_int_t
 ngx_ucan_open_check(ngx_ucan_open_t *open)
 {
-    ngx_uint_t             n;
-    ngx_thread_pool_t     *pool;
-    ngx_ucan_session_t    *s;
-    ngx_ucan_main_conf_t  *mcf;
+    ngx_uint_t           n;
+    ngx_thread_pool_t   *pool;
+    ngx_ucan_session_t  *s;
 
     s = open->session;
-    mcf = ngx_ucan_open_conf(open->lcf);
+    n = ngx_ucan_open_count(s, open->lcf);
 
-    n = ngx_ucan_session_unchecked(s, open->lcf->cache ? mcf->seal_zone
-                                                       : NULL);
     ngx_ucan_session_begin(s);
 
     if (open->handler && n > (ngx_uint_t) open->lcf->inline_max) {
-        pool = ngx_ucan_conf_thread_pool(mcf, open->lcf);
+        pool = ngx_ucan_conf_thread_pool(ngx_ucan_open_conf(open->lcf),
+                                         open->lcf);
 
         if (pool) {
             return ngx_ucan_open_submit(open, pool);
@@ -147,11 +151,32 @@ ngx_ucan_open_check(ngx_ucan_open_t *open)
 
     open->verdict = ngx_ucan_session_walk(s, 0);
 
-    if (open->verdict == UCAN_OK) {
-        ngx_ucan_open_keep(s, open->lcf);
-    }
+    ngx_ucan_open_keep(s, open->lcf, open->verdict);
 
     return NGX_OK;
+}
+
+
+/* Signatures that may have to be checked. */
+
+static ngx_uint_t
+ngx_ucan_open_count(ngx_ucan_session_t *s, const ngx_ucan_loc_conf_t *lcf)
+{
+    ngx_uint_t             n;
+    ngx_ucan_main_conf_t  *mcf;
+
+    mcf = ngx_ucan_open_conf(lcf);
+
+    if (!lcf->cache) {
+        return ngx_ucan_session_unchecked(s, NULL);
+    }
+
+    n = ngx_ucan_session_unchecked(s, mcf->seal_zone);
+
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_ZONE_HIT, s->known);
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_ZONE_MISS, n);
+
+    return n;
 }
 
 
@@ -189,6 +214,8 @@ ngx_ucan_open_submit(ngx_ucan_open_t *open, ngx_thread_pool_t *pool)
         return NGX_OK;
     }
 
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_THREAD_JOB, 1);
+
     open->job = job;
     open->waiting = 1;
 
@@ -217,9 +244,7 @@ ngx_ucan_open_job_done(ngx_mesh_job_t *job)
     open = job->data;
     context = job->context;
 
-    if (context->verdict == UCAN_OK) {
-        ngx_ucan_open_keep(context->session, context->lcf);
-    }
+    ngx_ucan_open_keep(context->session, context->lcf, context->verdict);
 
     if (open == NULL) {
         ngx_ucan_session_release(context->session);
@@ -238,14 +263,27 @@ ngx_ucan_open_job_done(ngx_mesh_job_t *job)
 }
 
 
-/* What was opened is found again, by this worker and by others. */
+/* After a walk: what was opened is found again, by this worker and by
+   others. */
 
 static void
-ngx_ucan_open_keep(ngx_ucan_session_t *s, const ngx_ucan_loc_conf_t *lcf)
+ngx_ucan_open_keep(ngx_ucan_session_t *s, const ngx_ucan_loc_conf_t *lcf,
+    ucan_verdict_t verdict)
 {
+    ngx_uint_t             good, bad;
     ngx_ucan_main_conf_t  *mcf;
 
     mcf = ngx_ucan_open_conf(lcf);
+
+    good = ngx_ucan_session_count(s, UCAN_TOKEN_SIGNED) - s->known;
+    bad = ngx_ucan_session_count(s, UCAN_TOKEN_FORGED);
+
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_SIGNATURE_GOOD, good);
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_SIGNATURE_BAD, bad);
+
+    if (verdict != UCAN_OK) {
+        return;
+    }
 
     ngx_ucan_session_seal(s, lcf->cache ? mcf->seal_zone : NULL);
 

@@ -56,6 +56,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t            version;
     ngx_uint_t            count;       /* of sets */
+    ngx_atomic_t          used;        /* tags that are not free, about */
     u_char                key[crypto_shorthash_siphashx24_KEYBYTES];
     ngx_ucan_seal_set_t  *sets;
 } ngx_ucan_seal_t;
@@ -183,9 +184,25 @@ ngx_ucan_seal_add(ngx_shm_zone_t *zone, const cid_t *cid)
     if (i == NGX_UCAN_SEAL_WAYS) {
         i = NGX_UCAN_SEAL_HALF
             + tag.word[1] % (NGX_UCAN_SEAL_WAYS - NGX_UCAN_SEAL_HALF);
+
+    } else {
+        (void) ngx_atomic_fetch_add(&seal->used, 1);
     }
 
     ngx_ucan_seal_write(&set->tags[i], &tag);
+}
+
+
+ngx_uint_t
+ngx_ucan_seal_count(void *data)
+{
+    ngx_shm_zone_t *zone = data;
+
+    ngx_ucan_seal_t  *seal;
+
+    seal = zone->data;
+
+    return seal->used;
 }
 
 

@@ -38,5 +38,8 @@ ngx_uint_t ngx_ucan_seal_find(ngx_shm_zone_t *zone, const cid_t *cid);
 /* Remembers one, in the place of another when it must.  Takes no lock. */
 void ngx_ucan_seal_add(ngx_shm_zone_t *zone, const cid_t *cid);
 
+/* How many are remembered, about; data is the zone. */
+ngx_uint_t ngx_ucan_seal_count(void *data);
+
 
 #endif /* _NGX_UCAN_SEAL_H_INCLUDED_ */

@@ -207,6 +207,24 @@ ngx_ucan_session_unchecked(ngx_ucan_session_t *s, ngx_shm_zone_t *zone)
         n++;
     }
 
+    s->known = ngx_ucan_session_count(s, UCAN_TOKEN_SIGNED);
+
+    return n;
+}
+
+
+ngx_uint_t
+ngx_ucan_session_count(const ngx_ucan_session_t *s, ucan_token_seal_t seal)
+{
+    size_t      i;
+    ngx_uint_t  n;
+
+    n = 0;
+
+    for (i = 0; i < s->bundle.count; i++) {
+        n += (s->bundle.tokens[i].seal == seal);
+    }
+
     return n;
 }
 

@@ -38,6 +38,8 @@ struct ngx_ucan_session_s {
                                              with, copied; or NULL */
     ngx_uint_t            generation;     /* of revocations at the last walk */
     time_t                checked;        /* when that was, seconds */
+    ngx_uint_t            known;          /* signatures that were known as
+                                             good before that */
     u_char                cid[CID_TEXT_LEN];       /* of the top */
 
     /* of ngx_ucan_cache, which holds a reference while cached is set */
@@ -84,6 +86,10 @@ ngx_uint_t ngx_ucan_session_asks(const ngx_ucan_session_t *s);
    knows as good are taken as checked from here on. */
 ngx_uint_t ngx_ucan_session_unchecked(ngx_ucan_session_t *s,
     ngx_shm_zone_t *zone);
+
+/* Tokens whose signature was found to be so. */
+ngx_uint_t ngx_ucan_session_count(const ngx_ucan_session_t *s,
+    ucan_token_seal_t seal);
 
 /* What ngx_ucan_session_walk() is to note: the time of now (seconds) and the
    generation of revocations, both read before it. */

@@ -411,6 +411,7 @@ ngx_http_ucan_busy(ngx_http_request_t *r, ngx_ucan_request_t *ctx)
                   "ucan: busy: the queue of the thread pool is full, or the "
                   "store cannot be asked");
 
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_BUSY, 1);
     ctx->answered = 1;
 
     ngx_http_finalize_request(r,

@@ -31,6 +31,8 @@ static void ngx_ucan_conf_merge_work(ngx_ucan_loc_conf_t *conf,
     ngx_ucan_loc_conf_t *prev);
 static char *ngx_ucan_conf_zone_option(ngx_ucan_main_conf_t *mcf,
     ngx_str_t *text);
+static ngx_uint_t ngx_ucan_conf_revocations(void *data);
+static ngx_uint_t ngx_ucan_conf_replays(void *data);
 static ngx_shm_zone_t *ngx_ucan_conf_zone_default(ngx_conf_t *cf,
     const char *name, size_t size, ngx_shm_zone_init_pt init);
 static ngx_uint_t ngx_ucan_conf_differs(ngx_ucan_loc_conf_t *conf);
@@ -535,6 +537,11 @@ ngx_ucan_conf_init(ngx_conf_t *cf)
         }
     }
 
+    ngx_ucan_metric_gauge(&mcf->metric, NGX_UCAN_METRIC_REVOCATIONS,
+                          ngx_ucan_conf_revocations, mcf->revocation_zone);
+    ngx_ucan_metric_gauge(&mcf->metric, NGX_UCAN_METRIC_REPLAYS,
+                          ngx_ucan_conf_replays, mcf->replay_zone);
+
     if (mcf->store_used
         && ngx_mesh_store_require(cf, "ucan_replay store",
                                   NGX_MESH_STORE_MODULE)
@@ -544,6 +551,22 @@ ngx_ucan_conf_init(ngx_conf_t *cf)
     }
 
     return NGX_OK;
+}
+
+
+/* As a gauge is asked for. */
+
+static ngx_uint_t
+ngx_ucan_conf_revocations(void *data)
+{
+    return ngx_ucan_revocation_count(data);
+}
+
+
+static ngx_uint_t
+ngx_ucan_conf_replays(void *data)
+{
+    return ngx_ucan_replay_count(data);
 }
 
 

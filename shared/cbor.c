@@ -71,6 +71,7 @@ static int read_link(bytes_reader_t *r, const cbor_head_t *head,
     cbor_item_t *item);
 static int read_simple(const cbor_head_t *head, cbor_item_t *item);
 static int skip_content(bytes_reader_t *r, const cbor_item_t *item);
+static int skip_flat(bytes_reader_t *r, uint64_t *inside);
 static int check_key(cbor_level_t *level, const cbor_item_t *item);
 static uint64_t count_children(const cbor_item_t *item);
 static void write_head(bytes_writer_t *w, unsigned major, uint64_t argument);
@@ -368,6 +369,15 @@ read_head(bytes_reader_t *r, cbor_head_t *head)
         return -1;
     }
 
+    /* one byte is what most strings have */
+
+    if (head->info == 24 && r->pos != r->end) {
+        head->argument = *r->pos++;
+
+        return (head->major != CBOR_MAJOR_SIMPLE && head->argument < 24)
+               ? -1 : 0;
+    }
+
     n = (size_t) 1 << (head->info - 24);
     tail = bytes_reader_take(r, n);
 
@@ -541,8 +551,7 @@ read_simple(const cbor_head_t *head, cbor_item_t *item)
 static int
 skip_content(bytes_reader_t *r, const cbor_item_t *item)
 {
-    uint64_t     left;
-    cbor_item_t  child;
+    uint64_t  left, inside;
 
     left = count_children(item);
 
@@ -551,12 +560,51 @@ skip_content(bytes_reader_t *r, const cbor_item_t *item)
         /* counts that no remaining byte could fill end here, so the sum
            stays far from its range */
 
-        if (left > bytes_reader_left(r) || read_flat(r, &child) != 0) {
+        if (left > bytes_reader_left(r) || skip_flat(r, &inside) != 0) {
             return -1;
         }
 
-        left = left - 1 + count_children(&child);
+        left = left - 1 + inside;
     }
+
+    return 0;
+}
+
+
+/* As read_flat(), for who only wants to know how many items come inside. */
+static int
+skip_flat(bytes_reader_t *r, uint64_t *inside)
+{
+    cbor_head_t     head;
+    cbor_item_t     item;
+    const uint8_t  *start;
+
+    start = r->pos;
+
+    if (read_head(r, &head) != 0) {
+        return -1;
+    }
+
+    *inside = 0;
+
+    if (head.major == CBOR_MAJOR_BYTES || head.major == CBOR_MAJOR_TEXT) {
+
+        if (head.argument > bytes_reader_left(r)) {
+            return -1;
+        }
+
+        r->pos += head.argument;
+
+        return 0;
+    }
+
+    r->pos = start;
+
+    if (read_flat(r, &item) != 0) {
+        return -1;
+    }
+
+    *inside = count_children(&item);
 
     return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "ngx_ucan_api.h"
 #include "ngx_ucan_facts.h"
+#include "ngx_ucan_once.h"
 #include "ngx_ucan_request.h"
 #include "ngx_ucan_revocation.h"
 
@@ -175,6 +176,13 @@ ngx_ucan_api_open_finish(ngx_ucan_api_open_t *o)
     if (o->open.busy) {
         o->asked->busy = 1;
         return;
+    }
+
+    if (o->open.verdict == UCAN_OK
+        && o->open.session->chain.kind == UCAN_CHAIN_INVOCATION)
+    {
+        o->open.verdict = ngx_ucan_once_open(o->open.lcf,
+                                             o->open.session->bundle.top);
     }
 
     o->asked->verdict = o->open.verdict;

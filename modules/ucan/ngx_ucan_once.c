@@ -47,6 +47,8 @@ static ngx_ucan_once_t *ngx_ucan_once_get(ngx_http_request_t *r,
     const ucan_token_t *top);
 static ucan_verdict_t ngx_ucan_once_until(const ucan_trust_t *trust,
     const ucan_token_t *top, time_t *until);
+static ucan_verdict_t ngx_ucan_once_remember(ngx_ucan_main_conf_t *mcf,
+    const u_char *digest, time_t until);
 static ngx_int_t ngx_ucan_once_store(ngx_ucan_once_t *once, time_t until);
 static ngx_int_t ngx_ucan_once_op(ngx_mesh_store_job_t *job,
     const u_char *digest, time_t until);
@@ -97,7 +99,6 @@ ngx_ucan_once_use(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
     ucan_verdict_t *verdict)
 {
     time_t                 until;
-    ngx_int_t              rc;
     ngx_ucan_once_t       *once;
     const ucan_token_t    *top;
     ngx_ucan_loc_conf_t   *lcf;
@@ -141,22 +142,62 @@ ngx_ucan_once_use(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
     once->verdict = ngx_ucan_once_until(lcf->trust, top, &until);
 
     if (once->verdict == UCAN_OK) {
+        once->verdict = ngx_ucan_once_remember(mcf, once->digest, until);
 
-        rc = ngx_ucan_replay_use(mcf->replay_zone, once->digest, until);
-
-        if (rc == NGX_OK && lcf->replay == NGX_UCAN_ONCE_STORE) {
+        if (once->verdict == UCAN_OK && lcf->replay == NGX_UCAN_ONCE_STORE) {
             return ngx_ucan_once_store(once, until);
-        }
-
-        if (rc != NGX_OK) {
-            once->verdict = (rc == NGX_DECLINED) ? UCAN_REPLAYED
-                                                 : UCAN_REPLAY_FULL;
         }
     }
 
     *verdict = once->verdict;
 
     return NGX_OK;
+}
+
+
+ucan_verdict_t
+ngx_ucan_once_open(const ngx_ucan_loc_conf_t *lcf, const ucan_token_t *top)
+{
+    time_t                 until;
+    u_char                 digest[NGX_UCAN_REPLAY_DIGEST_LEN];
+    ucan_verdict_t         rc;
+    ngx_ucan_main_conf_t  *mcf;
+
+    if (lcf->replay == NGX_UCAN_ONCE_OFF) {
+        return UCAN_OK;
+    }
+
+    rc = ngx_ucan_once_until(lcf->trust, top, &until);
+
+    if (rc != UCAN_OK) {
+        return rc;
+    }
+
+    mcf = lcf->trust->data;
+    ngx_ucan_replay_digest(digest, top);
+
+    return ngx_ucan_once_remember(mcf, digest, until);
+}
+
+
+static ucan_verdict_t
+ngx_ucan_once_remember(ngx_ucan_main_conf_t *mcf, const u_char *digest,
+    time_t until)
+{
+    switch (ngx_ucan_replay_use(mcf->replay_zone, digest, until)) {
+
+    case NGX_OK:
+        ngx_ucan_metric_add(NGX_UCAN_METRIC_REPLAY_NEW, 1);
+        return UCAN_OK;
+
+    case NGX_DECLINED:
+        ngx_ucan_metric_add(NGX_UCAN_METRIC_REPLAY_SEEN, 1);
+        return UCAN_REPLAYED;
+
+    default: /* NGX_BUSY */
+        ngx_ucan_metric_add(NGX_UCAN_METRIC_REPLAY_FULL, 1);
+        return UCAN_REPLAY_FULL;
+    }
 }
 
 

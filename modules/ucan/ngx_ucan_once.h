@@ -34,5 +34,10 @@ char *ngx_ucan_once_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_ucan_once_use(ngx_http_request_t *r, ngx_ucan_request_t *ctx,
     ucan_verdict_t *verdict);
 
+/* The same at once, for a token that was opened outside the access phase, in a
+   frame: in shared memory only, and the verdict. */
+ucan_verdict_t ngx_ucan_once_open(const ngx_ucan_loc_conf_t *lcf,
+    const ucan_token_t *top);
+
 
 #endif /* _NGX_UCAN_ONCE_H_INCLUDED_ */

@@ -209,15 +209,15 @@ mesh_show_span(int64_t seconds)
         unit = "second";
 
     } else if (n < 2 * 3600) {
-        n /= 60;
+        n = (n + 30) / 60;
         unit = "minute";
 
     } else if (n < 2 * 86400) {
-        n /= 3600;
+        n = (n + 1800) / 3600;
         unit = "hour";
 
     } else {
-        n /= 86400;
+        n = n / 86400 + (n % 86400 >= 43200);
         unit = "day";
     }
 

@@ -196,7 +196,8 @@ ngx_ucan_conf_differs(ngx_ucan_loc_conf_t *conf)
            || conf->token_size != NGX_CONF_UNSET
            || conf->token_count != NGX_CONF_UNSET
            || conf->depth != NGX_CONF_UNSET
-           || conf->inflated_size != NGX_CONF_UNSET;
+           || conf->inflated_size != NGX_CONF_UNSET
+           || conf->proofs != NGX_CONF_UNSET;
 }
 
 

@@ -11,6 +11,8 @@
  *                 | miss
  *               parse
  *                 |
+ *               look --proofs missing--> (store) --> found --> look
+ *                 | none, or asked often enough
  *               check --few signatures--> walk ------------> done
  *                 | many
  *               submit --> (thread: walk) --> job_done ----> done
@@ -25,9 +27,11 @@
 
 #include "ngx_ucan_metric.h"
 #include "ngx_ucan_open.h"
+#include "ngx_ucan_proofs.h"
 
 
-#define NGX_UCAN_OPEN_POOL  1024      /* bytes of a job's pool */
+#define NGX_UCAN_OPEN_POOL    1024    /* bytes of a job's pool */
+#define NGX_UCAN_OPEN_ROUNDS  4       /* questions to the store */
 
 
 /* In a job's pool. */
@@ -39,6 +43,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_ucan_open_parse(ngx_ucan_open_t *open);
+static ngx_int_t ngx_ucan_open_look(ngx_ucan_open_t *open);
+static void ngx_ucan_open_found(void *data, bytes_t *found, ngx_uint_t n);
 static ngx_int_t ngx_ucan_open_check(ngx_ucan_open_t *open);
 static ngx_uint_t ngx_ucan_open_count(ngx_ucan_session_t *s,
     const ngx_ucan_loc_conf_t *lcf);
@@ -46,6 +52,7 @@ static ngx_int_t ngx_ucan_open_submit(ngx_ucan_open_t *open,
     ngx_thread_pool_t *pool);
 static void ngx_ucan_open_walk_thread(ngx_mesh_job_t *job);
 static void ngx_ucan_open_job_done(ngx_mesh_job_t *job);
+static void ngx_ucan_open_settle(ngx_ucan_open_t *open);
 static void ngx_ucan_open_keep(ngx_ucan_session_t *s,
     const ngx_ucan_loc_conf_t *lcf, ucan_verdict_t verdict);
 static ngx_ucan_main_conf_t *ngx_ucan_open_conf(
@@ -124,7 +131,82 @@ ngx_ucan_open_parse(ngx_ucan_open_t *open)
         }
     }
 
+    return ngx_ucan_open_look(open);
+}
+
+
+static ngx_int_t
+ngx_ucan_open_look(ngx_ucan_open_t *open)
+{
+    cid_t      list[UCAN_TOKEN_COUNT_MAX];
+    size_t     count;
+    ngx_int_t  rc;
+
+    if (!open->lcf->proofs || open->rounds == NGX_UCAN_OPEN_ROUNDS) {
+        return ngx_ucan_open_check(open);
+    }
+
+    count = ucan_chain_missing(&open->session->bundle, list,
+                               UCAN_TOKEN_COUNT_MAX);
+
+    if (count == 0) {
+        return ngx_ucan_open_check(open);
+    }
+
+    if (open->handler == NULL) {
+        open->partial = 1;
+        return ngx_ucan_open_check(open);
+    }
+
+    open->rounds++;
+
+    rc = ngx_ucan_proofs_get((ngx_cycle_t *) ngx_cycle, list, count,
+                             ngx_ucan_open_found, open);
+
+    if (rc == NGX_AGAIN) {
+        open->looking = 1;
+        open->waiting = 1;
+        return NGX_AGAIN;
+    }
+
+    /* it may do without; if not, nobody knows whether they are there */
+
+    open->unsure = (rc != NGX_DECLINED);
+
     return ngx_ucan_open_check(open);
+}
+
+
+static void
+ngx_ucan_open_found(void *data, bytes_t *found, ngx_uint_t n)
+{
+    ngx_ucan_open_t *open = data;
+
+    ngx_uint_t      i;
+    ucan_verdict_t  rc;
+
+    open->looking = 0;
+    open->waiting = 0;
+
+    if (n == 0) {
+        open->rounds = NGX_UCAN_OPEN_ROUNDS;
+    }
+
+    for (i = 0; i < n; i++) {
+        rc = ngx_ucan_session_add(open->session, found[i]);
+
+        if (rc == UCAN_TOO_LARGE || rc == UCAN_NO_MEMORY) {
+
+            /* the walk decides with what fits */
+
+            open->rounds = NGX_UCAN_OPEN_ROUNDS;
+            break;
+        }
+    }
+
+    if (ngx_ucan_open_look(open) == NGX_OK) {
+        open->handler(open);
+    }
 }
 
 
@@ -152,6 +234,7 @@ ngx_ucan_open_check(ngx_ucan_open_t *open)
     open->verdict = ngx_ucan_session_walk(s, 0);
 
     ngx_ucan_open_keep(s, open->lcf, open->verdict);
+    ngx_ucan_open_settle(open);
 
     return NGX_OK;
 }
@@ -259,7 +342,22 @@ ngx_ucan_open_job_done(ngx_mesh_job_t *job)
 
     ngx_mesh_job_destroy(job);
 
+    ngx_ucan_open_settle(open);
     open->handler(open);
+}
+
+
+/* A refusal says less than it seems to when proofs were not to be had. */
+
+static void
+ngx_ucan_open_settle(ngx_ucan_open_t *open)
+{
+    if (open->verdict == UCAN_OK) {
+        open->partial = 0;
+
+    } else if (open->unsure && open->verdict == UCAN_NO_PROOF) {
+        open->busy = 1;
+    }
 }
 
 
@@ -299,6 +397,11 @@ ngx_ucan_open_cancel(ngx_ucan_open_t *open)
     if (open->job) {
         open->job->data = NULL;
         open->job = NULL;
+    }
+
+    if (open->looking) {
+        ngx_ucan_proofs_cancel(open);
+        open->looking = 0;
     }
 
     if (open->session) {

@@ -57,6 +57,7 @@ struct ngx_ucan_open_s {
 
     unsigned                    waiting:1;    /* for what this says */
     unsigned                    looking:1;    /* private: for the store */
+    unsigned                    unsure:1;     /* private: it did not answer */
     ngx_mesh_job_t             *job;      /* private: for a thread */
     ngx_uint_t                  rounds;   /* private: questions to the store */
 };

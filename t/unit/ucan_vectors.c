@@ -133,7 +133,9 @@ parse_jwt(vectors_ask_t *ask, json_t *object)
     n = 0;
 
     json_array_foreach(proofs, i, proof) {
-        if (json_string_length(proof) <= max) {
+        if (json_string_length(proof) != 0
+            && json_string_length(proof) <= max)
+        {
             list[n++] = view_of(proof);
         }
     }
@@ -403,7 +405,7 @@ run_did(const char *file, json_t *object)
 static void
 run_container(const char *file, json_t *object)
 {
-    size_t          count;
+    size_t          i, count;
     bytes_t        *list, text;
     int64_t         tokens;
     ucan_limits_t   limits;
@@ -419,6 +421,14 @@ run_container(const char *file, json_t *object)
     }
 
     rc = ucan_container_decode(text, &list, &count, &limits, &make_memory);
+
+    for (i = 0; rc == UCAN_OK && i < count; i++) {
+        if (list[i].len > limit_of(object, "max_token_bytes",
+                                   UCAN_TOKEN_BYTES_MAX))
+        {
+            rc = UCAN_TOO_LARGE;
+        }
+    }
 
     tokens = number_of(object, "tokens", -1);
     tokens = number_of(object, "tokens_distinct", tokens);

@@ -171,6 +171,8 @@ ngx_ucan_request_facts(ngx_ucan_open_t *open, ucan_http_t *http)
 static void
 ngx_ucan_request_finish(ngx_ucan_request_t *ctx)
 {
+    ngx_int_t  rc;
+
     ctx->busy = ctx->open.busy;
     ctx->refusal.verdict = ctx->open.verdict;
 
@@ -184,10 +186,13 @@ ngx_ucan_request_finish(ngx_ucan_request_t *ctx)
         return;
     }
 
-    if (ctx->refusal.verdict == UCAN_OK
-        && ngx_ucan_request_publish(ctx) != NGX_OK)
-    {
-        ctx->refusal.verdict = UCAN_NO_MEMORY;
+    if (ctx->refusal.verdict == UCAN_OK) {
+        rc = ngx_ucan_request_publish(ctx);
+
+        if (rc != NGX_OK) {
+            ctx->refusal.verdict = (rc == NGX_DECLINED) ? UCAN_WRONG_REQUEST
+                                                        : UCAN_NO_MEMORY;
+        }
     }
 
     if (ctx->refusal.verdict != UCAN_OK) {
@@ -212,13 +217,13 @@ ngx_ucan_request_publish(ngx_ucan_request_t *ctx)
     {
         rc = ngx_ucan_facts_get(ctx->request, &ctx->http);
 
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
+        /* a policy that says "not" would hold on what is not known */
+
+        if (rc != NGX_OK) {
+            return rc;
         }
 
-        if (rc == NGX_OK) {
-            ctx->holder.http = &ctx->http;
-        }
+        ctx->holder.http = &ctx->http;
     }
 
     ctx->principal = &ctx->holder;

@@ -49,12 +49,17 @@ is($rc, 0, 'the module alone needs no directive') or diag($text);
     ucan_token_count      16;
     ucan_depth            8;
     ucan_inflated_size    64k;
+    ucan_cache            on;
+    ucan_cache_zone       tokens:1m entries=16 memory=1m;
+    ucan_inline           0;
+    ucan_thread_pool      default;
 
     server {
         listen  127.0.0.1:%%PORT%%;
 
         location /a/ { ucan off; }
         location /b/ { ucan optional; ucan_require off; }
+        location /c/ { ucan_cache off; ucan_thread_pool off; }
     }
 END
 
@@ -128,6 +133,26 @@ my @refused = (
     [ 'two zones',
       'ucan_revocation_zone a:1m; ucan_revocation_zone b:1m;',
       qr{"ucan_revocation_zone" directive is duplicate} ],
+    [ 'a cache of half a mind', 'ucan_cache half;',
+      qr{invalid value "half" in "ucan_cache" directive, .* "on" or "off"} ],
+    [ 'a cache without a size', 'ucan_cache_zone tokens;',
+      qr{"ucan_cache_zone" needs NAME:SIZE .*"tokens:4m", not "tokens"} ],
+    [ 'a cache that is too small', 'ucan_cache_zone tokens:4k;',
+      qr{"ucan_cache_zone" needs NAME:SIZE with a size from 32k} ],
+    [ 'a cache of no sessions', 'ucan_cache_zone tokens:1m entries=0;',
+      qr{"ucan_cache_zone" takes "entries=N" .*, not "entries=0"} ],
+    [ 'a cache of no memory', 'ucan_cache_zone tokens:1m memory=1k;',
+      qr{"ucan_cache_zone" takes .* "memory=SIZE" from 64k .*"memory=1k"} ],
+    [ 'two caches', 'ucan_cache_zone a:1m; ucan_cache_zone b:1m;',
+      qr{"ucan_cache_zone" directive is duplicate} ],
+    [ 'one zone for two', 'ucan_cache_zone a:1m; ucan_revocation_zone a:1m;',
+      qr{zone "a" is used for something else .* a name of its own} ],
+    [ 'more signatures than tokens', 'ucan_inline 65;',
+      qr{"ucan_inline" needs a number from 0 to 64, not "65"} ],
+    [ 'a pool that is none', 'ucan_thread_pool nowhere;',
+      qr{unknown thread pool "nowhere"} ],
+    [ 'a pool twice', 'ucan_thread_pool off; ucan_thread_pool default;',
+      qr{"ucan_thread_pool" directive is duplicate} ],
     [ 'a zone in a server', "$server ucan_revocation_zone a:1m; }",
       qr{"ucan_revocation_zone" directive is not allowed here} ],
 );

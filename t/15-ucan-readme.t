@@ -30,16 +30,18 @@ my ($commands) = $code =~ /^static ngx_command_t (.*?)ngx_null_command/ms;
 my ($variables) = $code =~ /^static ngx_http_variable_t (.*?)^\};/ms;
 
 my @directives = $commands =~ /ngx_string\("(\w+)"\)/g;
-my @names = $variables =~ /ngx_string\("(\w+)"\)/g;
+my @names = map { s/_\z/_NAME/r } $variables
+            =~ s/NGX_UCAN_VARIABLE_ARG/"ucan_arg_"/r
+            =~ /ngx_string\("(\w+)"\)/g;
 
 cmp_ok(scalar @directives, '>=', 11, 'there are directives');
 
 for my $name (@directives) {
     my ($page) = $readme =~ /^### \Q$name\E\n(.*?)(?=^##|\z)/ms;
 
-    like($page // '', qr/\| syntax \| `\Q$name\E .*\| default \|.*\| context/s,
+    like($page // '', qr/\| syntax \| `\Q$name\E[ ;].*\| default \|.*\| context/s,
          "$name has a page");
-    like($page // '', qr/^```nginx\n.*\Q$name\E .*^```/ms, '... an example');
+    like($page // '', qr/^```nginx\n.*\Q$name\E[ ;].*^```/ms, '... an example');
 }
 
 is_deeply([ $readme =~ /^### (\w+)$/mg ], \@directives,

@@ -186,6 +186,20 @@ static ngx_mesh_route_t  ngx_http_mesh_identity_routes[] = {
     { NGX_HTTP_PATCH, "/api/roles/:", ngx_mesh_identity_role_update },
     { NGX_HTTP_DELETE, "/api/roles/:", ngx_mesh_identity_role_delete },
 
+    { NGX_HTTP_GET, "/api/ucan/revocations",
+      ngx_mesh_identity_revocation_list },
+    { NGX_HTTP_POST, "/api/ucan/revocations",
+      ngx_mesh_identity_revoke_create },
+
+    { NGX_HTTP_GET, "/api/ucan/delegations",
+      ngx_mesh_identity_delegation_list },
+    { NGX_HTTP_POST, "/api/ucan/delegations",
+      ngx_mesh_identity_deposit_create },
+    { NGX_HTTP_GET, "/api/ucan/delegations/:",
+      ngx_mesh_identity_delegation_find },
+    { NGX_HTTP_DELETE, "/api/ucan/delegations/:",
+      ngx_mesh_identity_delegation_delete },
+
     { NGX_HTTP_POST, "/api/agents/bootstrap",
       ngx_mesh_identity_agent_bootstrap },
 
@@ -678,7 +692,7 @@ ngx_http_mesh_identity_init_process(ngx_cycle_t *cycle)
 
     mcf->worker = worker;
 
-    ngx_mesh_identity_removal_init(worker);
+    ngx_mesh_identity_revocation_init(worker);
 
     return NGX_OK;
 }

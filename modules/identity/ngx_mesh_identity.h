@@ -28,7 +28,13 @@
  *     invite/<hash>         JSON
  *     role/<name>           JSON of a custom role
  *     holder/<name>/<p_id>  who has that custom role
- *     revocation/<digest>   seconds until which it counts, 0: for ever
+ *     revocation/<digest>   JSON: a token that is void whoever issued it
+ *     revocation/<digest>/<key>   the same, void by who says so
+ *     revoked/<id>          JSON array of what one commit made void, by time
+ *     revoker/<hash>/<key>  which revocations somebody signed
+ *     proof/<cid>           a delegation that was handed in, as it was signed
+ *     holding/<p_id>/<cid>  JSON: who handed it in
+ *     held/<p_id>           changes with each of those
  */
 
 
@@ -171,8 +177,10 @@ struct ngx_mesh_identity_call_s {
     void                                *context;     /* the endpoint's */
     ngx_mesh_identity_invite_t          *invite;      /* being verified */
     cid_t                                revoked[GRANT_COMMANDS_MAX];
+    bytes_t                              revoked_rows[GRANT_COMMANDS_MAX];
     size_t                               revoked_count;
     time_t                               revoked_until;   /* 0: for ever */
+    bytes_t                              revoked_by;      /* empty: of all */
     const char                          *detail;      /* of a 400 */
     int64_t                              now_ms;
 
@@ -448,7 +456,8 @@ typedef enum {
     NGX_MESH_IDENTITY_PERSON = 0,
     NGX_MESH_IDENTITY_GUEST,
     NGX_MESH_IDENTITY_BOT,
-    NGX_MESH_IDENTITY_LOGIN
+    NGX_MESH_IDENTITY_LOGIN,
+    NGX_MESH_IDENTITY_CHECK       /* see check */
 } ngx_mesh_identity_kind_t;
 
 
@@ -485,6 +494,10 @@ struct ngx_mesh_identity_make_s {
     bytes_t                       rooms[NGX_MESH_IDENTITY_ROOMS_MAX];
     size_t                        room_count;
     ngx_uint_t                    exact;        /* commands were named */
+
+    /* of a check: what the thread runs, and on what, in the job's memory */
+    void                        (*check)(ngx_mesh_identity_make_t *make);
+    void                         *checked;
 
     /* outputs */
     ngx_mesh_identity_made_t      made;
@@ -617,20 +630,86 @@ ngx_int_t ngx_mesh_identity_throttle_refuse(ngx_mesh_identity_call_t *call,
     time_t seconds);
 
 
-/* Revocations (ngx_mesh_identity_removal.c) ------------------------------- */
+/* Revocations (ngx_mesh_identity_revocation.c) ---------------------------- */
+
+#define NGX_MESH_IDENTITY_REVOKED_SLACK  3600   /* seconds behind the end of
+                                                   a token: no ucan_leeway is
+                                                   longer */
+
+
+typedef struct {
+    cid_t    cid;
+    bytes_t  by;                  /* DID; empty: void whoever issued it */
+    bytes_t  record;              /* JSON of 0.x, as signed; or */
+    bytes_t  token;               /* container of an invocation; or neither:
+                                     this mesh says so, and signs it */
+    time_t   until;               /* seconds that it is kept; 0: for ever */
+} ngx_mesh_identity_revocation_t;
+
 
 /* Loads the stored ones before this worker serves; tries again by a timer
    when the store cannot be read. */
-void ngx_mesh_identity_removal_init(ngx_mesh_identity_worker_t *worker);
+void ngx_mesh_identity_revocation_init(ngx_mesh_identity_worker_t *worker);
+
+/* Adds the operation that stores one; never NULL, the condition is the
+   caller's to set.  All of one write have the same until and by. */
+store_op_t *ngx_mesh_identity_revocation_add(ngx_mesh_identity_call_t *call,
+    const ngx_mesh_identity_revocation_t *revocation);
+
+/* Adds the operation that lists them for other nodes. */
+void ngx_mesh_identity_revocation_publish(ngx_mesh_identity_call_t *call);
+
+/* After the commit: tells every worker what _add() added.  NGX_OK, or
+   NGX_ERROR: the zone is full, and the caller answers so. */
+ngx_int_t ngx_mesh_identity_revocation_apply(ngx_mesh_identity_call_t *call);
+
+/* "<digest>" or "<digest>/<key>": the key of the kind "revocation". */
+bytes_t ngx_mesh_identity_revocation_key(ngx_mesh_identity_call_t *call,
+    const cid_t *cid, bytes_t by);
+
+/* Writes a stored one as it is answered. */
+void ngx_mesh_identity_revocation_write(ngx_mesh_identity_call_t *call,
+    json_write_t *j, const json_scan_t *row);
+
+/* Cursors of lists that go on in the next page: *key is where they go on,
+   empty: at the start.  NGX_OK, or NGX_DECLINED: 400 was answered, *rc. */
+ngx_int_t ngx_mesh_identity_revocation_cursor(
+    ngx_mesh_identity_call_t *call, const char *list, bytes_t *key,
+    ngx_int_t *rc);
+
+/* "next" in j and in Link.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_identity_revocation_next(ngx_mesh_identity_call_t *call,
+    const char *list, bytes_t key, json_write_t *j);
+
+/* ?limit=, from 1 to 100, 50 by default; 0: it is none. */
+size_t ngx_mesh_identity_revocation_limit(ngx_mesh_identity_call_t *call);
+
+
+/* Removal (ngx_mesh_identity_removal.c) ----------------------------------- */
 
 /* Adds the operations that revoke for ever the delegations to did in a
    stored container.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_mesh_identity_removal_add(ngx_mesh_identity_call_t *call,
     bytes_t container, bytes_t did);
 
-/* After the commit: tells every worker what _add() added.  NGX_OK, or
-   NGX_ERROR: the zone is full, and the caller answers so. */
-ngx_int_t ngx_mesh_identity_removal_apply(ngx_mesh_identity_call_t *call);
+
+/* Delegations (ngx_mesh_identity_delegation.c) ---------------------------- */
+
+/* The tokens of a text, appended to list: a container, an envelope in
+   base64url or a JWT; views into text and memory.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_identity_delegation_unpack(bytes_t text, bytes_t *list,
+    size_t max, size_t *count, ucan_memory_t *memory);
+
+/* The token that raw is, unchecked.  NULL: it is none, or no memory. */
+ucan_token_t *ngx_mesh_identity_delegation_parse(bytes_t raw,
+    ucan_memory_t *memory);
+
+/* "<p_id>/<cid>" for the kind "holding"; all of a participant when cid is
+   empty.  And the text of a CID.  Both live in the request's pool. */
+bytes_t ngx_mesh_identity_delegation_key(ngx_mesh_identity_call_t *call,
+    bytes_t id, bytes_t cid);
+bytes_t ngx_mesh_identity_delegation_cid(ngx_mesh_identity_call_t *call,
+    const cid_t *cid);
 
 
 /* Endpoints --------------------------------------------------------------- */
@@ -695,6 +774,30 @@ ngx_int_t ngx_mesh_identity_role_update(ngx_http_request_t *r,
 
 /* DELETE /api/roles/: */
 ngx_int_t ngx_mesh_identity_role_delete(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
+/* POST /api/ucan/revocations */
+ngx_int_t ngx_mesh_identity_revoke_create(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
+/* GET /api/ucan/revocations */
+ngx_int_t ngx_mesh_identity_revocation_list(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
+/* POST /api/ucan/delegations */
+ngx_int_t ngx_mesh_identity_deposit_create(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
+/* GET /api/ucan/delegations */
+ngx_int_t ngx_mesh_identity_delegation_list(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
+/* GET /api/ucan/delegations/: */
+ngx_int_t ngx_mesh_identity_delegation_find(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
+/* DELETE /api/ucan/delegations/: */
+ngx_int_t ngx_mesh_identity_delegation_delete(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
 
 /* POST /api/agents/bootstrap */

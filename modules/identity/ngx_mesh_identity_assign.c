@@ -305,7 +305,7 @@ ngx_mesh_identity_assign_done(ngx_mesh_identity_call_t *call)
                   assign->role.name.len, assign->role.name.data,
                   call->caller.id.len, call->caller.id.data);
 
-    if (ngx_mesh_identity_removal_apply(call) != NGX_OK) {
+    if (ngx_mesh_identity_revocation_apply(call) != NGX_OK) {
         return ngx_mesh_identity_call_refuse(call, PROBLEM_BUSY,
                    "the role is changed; old sessions end when this node's "
                    "zone of revocations has room");

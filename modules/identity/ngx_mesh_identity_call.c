@@ -241,7 +241,9 @@ ngx_mesh_identity_call_read(ngx_mesh_identity_call_t *call,
         reads[i] = call->reads[i];
 
         if (ngx_mesh_identity_call_job_copy(job->pool, &reads[i].key)
-            != NGX_OK)
+            != NGX_OK
+            || ngx_mesh_identity_call_job_copy(job->pool, &reads[i].after_key)
+               != NGX_OK)
         {
             goto failed;
         }

@@ -333,6 +333,10 @@ ngx_mesh_identity_make_thread(ngx_mesh_job_t *job)
     case NGX_MESH_IDENTITY_LOGIN:
         make->made = ngx_mesh_identity_make_login(make);
         break;
+
+    case NGX_MESH_IDENTITY_CHECK:
+        make->check(make);
+        break;
     }
 
     if (make->password.len != 0) {

@@ -5,14 +5,10 @@
 
 
 /*
- * Ends of authority: logout, removal of a participant, and the revocations
- * behind them.
+ * Ends of authority: logout and removal of a participant.
  *
- * A revocation is a row of the store first and an entry of the ucan module's
- * zone after its commit; every request and, once a second, every open
- * connection of every worker looks there.  A worker that starts loads the
- * rows before it serves.  Revoking the delegations of a participant ends all
- * that hangs below them: its sessions, its bots and theirs.
+ * Revoking the delegations of a participant ends all that hangs below them:
+ * its sessions, its bots and theirs.
  *
  * The name of a removed participant stays taken, so that nobody becomes who
  * somebody was; its DID may be registered anew.
@@ -26,12 +22,6 @@
 #include "ngx_mesh_identity.h"
 
 
-#define NGX_MESH_IDENTITY_LOAD_ROWS    1000    /* in one read */
-#define NGX_MESH_IDENTITY_LOAD_RETRY   1000    /* ms */
-#define NGX_MESH_IDENTITY_LOGOUT_SLACK 3600    /* seconds: no ucan_leeway is
-                                                  longer */
-
-
 typedef struct {
     record_participant_t      target;
     ngx_mesh_identity_role_t  role;           /* the target's */
@@ -40,16 +30,6 @@ typedef struct {
 } ngx_mesh_identity_removal_t;
 
 
-static void ngx_mesh_identity_removal_retry_handler(ngx_event_t *ev);
-static ngx_int_t ngx_mesh_identity_removal_load(
-    ngx_mesh_identity_worker_t *worker, const store_rows_t *rows);
-static ngx_int_t ngx_mesh_identity_removal_parse(const store_row_t *row,
-    cid_t *cid, time_t *until);
-static void ngx_mesh_identity_removal_read(store_read_t *read,
-    ngx_mesh_identity_worker_t *worker);
-static void ngx_mesh_identity_removal_retry_done(ngx_mesh_store_job_t *job);
-static void ngx_mesh_identity_removal_op(ngx_mesh_identity_call_t *call,
-    const cid_t *cid, time_t until);
 static ngx_int_t ngx_mesh_identity_removal_logout_step(
     ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_removal_logout_done(
@@ -68,267 +48,17 @@ static ngx_int_t ngx_mesh_identity_removal_done(
     ngx_mesh_identity_call_t *call);
 
 
-/* Loading. */
-
-void
-ngx_mesh_identity_removal_init(ngx_mesh_identity_worker_t *worker)
-{
-    ngx_int_t     rc;
-    store_rc_t    status;
-    store_read_t  read;
-    store_rows_t  rows;
-
-    worker->retry.handler = ngx_mesh_identity_removal_retry_handler;
-    worker->retry.data = worker;
-    worker->retry.log = worker->log;
-    worker->retry.cancelable = 1;
-
-    do {
-        ngx_mesh_identity_removal_read(&read, worker);
-        ngx_memzero(&rows, sizeof(store_rows_t));
-
-        status = worker->store->read_now(&read, &rows, 1);
-
-        if (status != STORE_OK) {
-            ngx_log_error(NGX_LOG_ERR, worker->log, 0,
-                          "identity: revocations cannot be read from the "
-                          "store; nobody is served before they are");
-
-            ngx_add_timer(&worker->retry, NGX_MESH_IDENTITY_LOAD_RETRY);
-            return;
-        }
-
-        rc = ngx_mesh_identity_removal_load(worker, &rows);
-
-        worker->store->rows_release(&rows, 1);
-
-    } while (rc == NGX_AGAIN);
-
-    if (rc != NGX_OK) {
-        ngx_add_timer(&worker->retry, NGX_MESH_IDENTITY_LOAD_RETRY);
-    }
-}
-
-
-static void
-ngx_mesh_identity_removal_read(store_read_t *read,
-    ngx_mesh_identity_worker_t *worker)
-{
-    ngx_memzero(read, sizeof(store_read_t));
-
-    read->kind = STORE_RANGE;
-    read->ns = bytes_of(RECORD_NS_IDENTITY);
-    read->key = bytes_of("revocation/");
-    read->after_key = bytes_make(worker->after, worker->after_len);
-    read->limit = NGX_MESH_IDENTITY_LOAD_ROWS;
-}
-
-
-/* NGX_OK: these were the last; NGX_AGAIN: there are more; NGX_ERROR: the zone
-   does not take them. */
-
-static ngx_int_t
-ngx_mesh_identity_removal_load(ngx_mesh_identity_worker_t *worker,
-    const store_rows_t *rows)
-{
-    cid_t               cid;
-    size_t              i;
-    time_t              until;
-    const store_row_t  *row;
-
-    if (rows->rc != STORE_OK && rows->rc != STORE_ABSENT) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < rows->count; i++) {
-
-        row = &rows->rows[i];
-
-        if (row->key.len > sizeof(worker->after)) {
-            return NGX_ERROR;
-        }
-
-        if (ngx_mesh_identity_removal_parse(row, &cid, &until) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, worker->log, 0,
-                          "identity: a stored revocation cannot be read: "
-                          "\"%*s\"", row->key.len, row->key.data);
-
-        } else if (until == 0 || until > ngx_time()) {
-
-            if (worker->principal->revoke((ngx_cycle_t *) ngx_cycle, &cid,
-                                          until)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-
-        ngx_memcpy(worker->after, row->key.data, row->key.len);
-        worker->after_len = row->key.len;
-    }
-
-    if (rows->more) {
-        return NGX_AGAIN;
-    }
-
-    worker->ready = 1;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_mesh_identity_removal_parse(const store_row_t *row, cid_t *cid,
-    time_t *until)
-{
-    size_t       i;
-    int64_t      seconds, codec;
-    bytes_t      hex;
-    ngx_int_t    byte;
-    json_scan_t  object, value;
-
-    hex = bytes_make(row->key.data + sizeof("revocation/") - 1,
-                     row->key.len - (sizeof("revocation/") - 1));
-
-    if (hex.len != 2 * CID_DIGEST_LEN
-        || json_scan_validate(row->value, NULL) != JSON_SCAN_OK
-        || json_scan_open(row->value, &object) != 0
-        || json_scan_find(&object, "until", &value) != 0
-        || json_scan_integer(&value, &seconds) != 0
-        || json_scan_find(&object, "codec", &value) != 0
-        || json_scan_integer(&value, &codec) != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < CID_DIGEST_LEN; i++) {
-
-        byte = ngx_hextoi((u_char *) hex.data + 2 * i, 2);
-
-        if (byte == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        cid->digest[i] = (uint8_t) byte;
-    }
-
-    cid->codec = (uint8_t) codec;
-    *until = (time_t) seconds;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_mesh_identity_removal_retry_handler(ngx_event_t *ev)
-{
-    store_read_t                *read;
-    ngx_mesh_store_job_t        *job;
-    ngx_mesh_identity_worker_t  *worker;
-
-    worker = ev->data;
-
-    job = ngx_mesh_store_job_create(1024, worker->log);
-
-    if (job == NULL) {
-        ngx_add_timer(ev, NGX_MESH_IDENTITY_LOAD_RETRY);
-        return;
-    }
-
-    read = ngx_mesh_store_job_reads(job, 1);
-
-    if (read == NULL) {
-        goto failed;
-    }
-
-    ngx_mesh_identity_removal_read(read, worker);
-
-    job->data = worker;
-    job->done = ngx_mesh_identity_removal_retry_done;
-
-    if (worker->store->read(job) == NGX_OK) {
-        return;
-    }
-
-failed:
-
-    ngx_mesh_store_job_destroy(worker->store, job);
-    ngx_add_timer(ev, NGX_MESH_IDENTITY_LOAD_RETRY);
-}
-
-
-static void
-ngx_mesh_identity_removal_retry_done(ngx_mesh_store_job_t *job)
-{
-    ngx_int_t                    rc;
-    ngx_mesh_identity_worker_t  *worker;
-
-    worker = job->data;
-
-    rc = (job->rc == STORE_OK)
-         ? ngx_mesh_identity_removal_load(worker, &job->rows[0]) : NGX_ERROR;
-
-    ngx_mesh_store_job_destroy(worker->store, job);
-
-    if (rc != NGX_OK) {
-        ngx_add_timer(&worker->retry,
-                      rc == NGX_AGAIN ? 1 : NGX_MESH_IDENTITY_LOAD_RETRY);
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
-                  "identity: revocations are loaded");
-}
-
-
 /* Revoking. */
-
-static void
-ngx_mesh_identity_removal_op(ngx_mesh_identity_call_t *call,
-    const cid_t *cid, time_t until)
-{
-    u_char           hex[2 * CID_DIGEST_LEN];
-    store_op_t      *op;
-    json_write_t     j;
-    bytes_writer_t   w;
-
-    if (call->revoked_count == GRANT_COMMANDS_MAX) {
-        call->broken = 1;
-        return;
-    }
-
-    call->revoked[call->revoked_count++] = *cid;
-
-    ngx_hex_dump(hex, (u_char *) cid->digest, CID_DIGEST_LEN);
-
-    ngx_mesh_identity_call_writer(call, &w, 256);
-    json_write_open(&j, &w);
-    json_write_object(&j);
-    json_write_member_integer(&j, "codec", cid->codec);
-    json_write_member_integer(&j, "until", until);
-    ngx_mesh_identity_call_time(&j, "at", call->now_ms);
-    json_write_object_end(&j);
-
-    if (w.failed) {
-        call->broken = 1;
-        return;
-    }
-
-    op = ngx_mesh_identity_call_op(call, STORE_PUT, "revocation",
-                                   bytes_make(hex, sizeof(hex)));
-    op->value = bytes_writer_view(&w);
-    op->expires_ms = (int64_t) until * 1000;
-}
-
 
 ngx_int_t
 ngx_mesh_identity_removal_add(ngx_mesh_identity_call_t *call,
     bytes_t container, bytes_t did)
 {
-    size_t                    i, count;
-    cid_t                    *cids;
-    ucan_memory_t             memory;
-    ngx_mesh_identity_set_t  *set;
+    size_t                           i, count;
+    cid_t                           *cids;
+    ucan_memory_t                    memory;
+    ngx_mesh_identity_set_t         *set;
+    ngx_mesh_identity_revocation_t   revocation;
 
     ngx_mesh_identity_call_memory(call, &memory);
 
@@ -351,49 +81,16 @@ ngx_mesh_identity_removal_add(ngx_mesh_identity_call_t *call,
 
     call->revoked_count = 0;
 
+    ngx_memzero(&revocation, sizeof(ngx_mesh_identity_revocation_t));
+
     for (i = 0; i < count; i++) {
-        ngx_mesh_identity_removal_op(call, &cids[i], 0);
+        revocation.cid = cids[i];
+        (void) ngx_mesh_identity_revocation_add(call, &revocation);
     }
+
+    ngx_mesh_identity_revocation_publish(call);
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_mesh_identity_removal_apply(ngx_mesh_identity_call_t *call)
-{
-    size_t     i;
-    ngx_int_t  rc;
-
-    rc = NGX_OK;
-
-    for (i = 0; i < call->revoked_count; i++) {
-
-        if (call->worker->principal->revoke((ngx_cycle_t *) ngx_cycle,
-                                            &call->revoked[i],
-                                            call->revoked_until)
-            != NGX_OK)
-        {
-            rc = NGX_ERROR;
-        }
-    }
-
-    if (rc != NGX_OK) {
-
-        /* the rows are stored: they are loaded anew until the zone takes
-           them */
-
-        ngx_log_error(NGX_LOG_ERR, call->request->connection->log, 0,
-                      "identity: the zone of revocations is full, give "
-                      "ucan_revocation_zone a larger size");
-
-        if (!call->worker->retry.timer_set) {
-            call->worker->after_len = 0;
-            ngx_add_timer(&call->worker->retry, NGX_MESH_IDENTITY_LOAD_RETRY);
-        }
-    }
-
-    return rc;
 }
 
 
@@ -411,7 +108,8 @@ ngx_mesh_identity_removal_logout(ngx_http_request_t *r,
 static ngx_int_t
 ngx_mesh_identity_removal_logout_step(ngx_mesh_identity_call_t *call)
 {
-    const ucan_token_t  *top;
+    const ucan_token_t              *top;
+    ngx_mesh_identity_revocation_t   revocation;
 
     if (call->principal == NULL) {
         return ngx_mesh_identity_call_refuse(call, PROBLEM_UNAUTHENTICATED,
@@ -423,11 +121,14 @@ ngx_mesh_identity_removal_logout_step(ngx_mesh_identity_call_t *call)
 
     top = call->principal->chain->bundle->top;
 
-    call->revoked_until = top->has_exp
-                          ? (time_t) top->exp + NGX_MESH_IDENTITY_LOGOUT_SLACK
-                          : 0;
+    ngx_memzero(&revocation, sizeof(ngx_mesh_identity_revocation_t));
+    revocation.cid = top->cid;
+    revocation.until = top->has_exp ? (time_t) top->exp
+                                      + NGX_MESH_IDENTITY_REVOKED_SLACK : 0;
 
-    ngx_mesh_identity_removal_op(call, &top->cid, call->revoked_until);
+    /* not published: nobody else is shown a session */
+
+    (void) ngx_mesh_identity_revocation_add(call, &revocation);
 
     return ngx_mesh_identity_call_write(call,
                                         ngx_mesh_identity_removal_logout_done);
@@ -438,7 +139,7 @@ static ngx_int_t
 ngx_mesh_identity_removal_logout_done(ngx_mesh_identity_call_t *call)
 {
     if (call->rc != STORE_OK
-        || ngx_mesh_identity_removal_apply(call) != NGX_OK)
+        || ngx_mesh_identity_revocation_apply(call) != NGX_OK)
     {
         return ngx_mesh_identity_call_refuse(call, PROBLEM_BUSY,
                    "the session could not be ended everywhere, try again");
@@ -641,7 +342,7 @@ ngx_mesh_identity_removal_done(ngx_mesh_identity_call_t *call)
                   removal->target.id.len, removal->target.id.data,
                   call->caller.id.len, call->caller.id.data);
 
-    if (ngx_mesh_identity_removal_apply(call) != NGX_OK) {
+    if (ngx_mesh_identity_revocation_apply(call) != NGX_OK) {
         return ngx_mesh_identity_call_refuse(call, PROBLEM_BUSY,
                    "the participant is removed; its sessions end when this "
                    "node's zone of revocations has room");

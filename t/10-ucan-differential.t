@@ -18,7 +18,7 @@ use lib dirname(Cwd::realpath(__FILE__)) . '/lib';
 
 use Mesh::Test;
 
-use constant CASES   => 900;
+use constant CASES   => 500;
 use constant SEED    => 20263;
 use constant SECONDS => 240;
 

@@ -22,10 +22,10 @@ const { decide } = require("./verify.js");
 // Every second reading that verify.js knows, one at a time.
 
 const READINGS = {
-    jwt: ["noBeginIsLater", "anyAncestor"],
-    v1: ["absentFails", "anyOfNothing", "eitherOrder", "ownProofs",
-         "anyDelegator"],
-    policy: ["absentFails", "anyOfNothing"],
+    jwt: ["noBeginIsLater", "anyAncestor", "wellFormedAtt"],
+    v1: ["absentFails", "anyOfNothing", "bytesAreItems", "eitherOrder",
+         "ownProofs", "anyDelegator", "skipsBroken"],
+    policy: ["absentFails", "anyOfNothing", "bytesAreItems"],
     container: [],
     did: [],
 };

@@ -21,7 +21,7 @@ const isTextList = (value) => Array.isArray(value) && value.every(isText);
 
 // One token: { version, iss, aud, exp, nbf, capabilities, proofs, cid }.
 
-function decodeJwt(text) {
+function decodeJwt(text, readings = {}) {
     const parts = text.split(".");
 
     if (parts.length !== 3 || parts.includes("") || text.length > BYTES_MAX) {
@@ -43,7 +43,7 @@ function decodeJwt(text) {
 
     checkFields(token);
 
-    return { ...token, capabilities: capabilitiesOf(token),
+    return { ...token, capabilities: capabilitiesOf(token, readings),
              proofs: token.prf || [],
              cid: cidOf(CODEC_RAW, Buffer.from(text)),
              signed: Buffer.from(parts[0] + "." + parts[1]),
@@ -81,7 +81,7 @@ function checkFields(token) {
 
 // Each alternative is a capability of its own: [resource, ability, caveat].
 
-function capabilitiesOf(token) {
+function capabilitiesOf(token, readings) {
     const list = [];
 
     if (token.version < 10) {
@@ -89,7 +89,8 @@ function capabilitiesOf(token) {
                                                     : fail("jwt: att"))
         {
             if (!isMap(item) || !isText(item.get("with"))
-                || !isText(item.get("can")))
+                || !isText(item.get("can"))
+                || (readings.wellFormedAtt && !isWellFormed(item)))
             {
                 fail("jwt: att");
             }
@@ -123,6 +124,13 @@ function capabilitiesOf(token) {
     return list;
 }
 
+
+// A resource with a scheme, an ability with a name space.
+
+function isWellFormed(item) {
+    return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(item.get("with"))
+           && /^(?:\*|[^/]+\/(?:.*[^/])?)$/.test(item.get("can"));
+}
 
 // What one capability says about another; version: that of who grants.
 
@@ -189,16 +197,18 @@ function isSound(token, object) {
 function verifyJwt(object, readings = {}) {
     const limits = { max_depth: DEPTH_MAX, max_tokens: TOKENS_MAX,
                      ...object.limits };
-    const top = decodeJwt(object.token);
+    const top = decodeJwt(object.token, readings);
     const pool = [];
 
-    if (object.proofs.length + 1 > limits.max_tokens) {
+    const texts = [object.token, ...object.proofs].flatMap(withEmbedded);
+
+    if (new Set(texts).size > limits.max_tokens) {
         fail("tokens");
     }
 
     for (const text of object.proofs) {
         try {
-            pool.push(decodeJwt(text));
+            pool.push(decodeJwt(text, readings));
 
         } catch {
             // broken tokens beside are nobody's business
@@ -220,6 +230,18 @@ function verifyJwt(object, readings = {}) {
         satisfies(cap, top, context) && proves([top], cap, context));
 
     return found ? { top } : fail("not proven");
+}
+
+// A token and those inside it.
+
+function withEmbedded(text) {
+    try {
+        return [text, ...decodeJwt(text).proofs
+                .filter((proof) => proof.includes(".")).flatMap(withEmbedded)];
+
+    } catch {
+        return [text];
+    }
 }
 
 function decodeFacts(object) {
@@ -257,10 +279,10 @@ function proves(path, cap, context) {
                 && proves([...path, proof], d, context))));
 }
 
-function proofsNamed(text, { pool }) {
+function proofsNamed(text, { pool, readings }) {
     try {
         if (text.includes(".")) {
-            return [decodeJwt(text)];
+            return [decodeJwt(text, readings)];
         }
 
         const cid = cidParse(text);
@@ -300,16 +322,17 @@ function isRevoked(path, { object, readings, pool }) {
         }
 
         const judges = readings.anyAncestor
-                       ? ancestors(path[at], pool) : path.slice(at);
+                       ? ancestors(path[at], { pool, readings })
+                       : path.slice(at);
 
         return judges.some((token) => token.iss === record.iss);
     });
 }
 
-function ancestors(token, pool) {
+function ancestors(token, context) {
     return [token, ...token.proofs.flatMap((text) =>
-        proofsNamed(text, { pool }).flatMap((proof) =>
-            ancestors(proof, pool)))];
+        proofsNamed(text, context).flatMap((proof) =>
+            ancestors(proof, context)))];
 }
 
 function isGenuine(record) {

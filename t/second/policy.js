@@ -256,20 +256,28 @@ function holds(statement, value, readings) {
     case "like":
         return typeof found === "string" && globMatch(b, found);
     case "all":
-        return items(found) !== null
-               && items(found).every((item) => holds(b, item, readings));
     case "any":
-        return items(found) !== null
-               && ((readings.anyOfNothing && items(found).length === 0)
-                   || items(found).some((item) => holds(b, item, readings)));
+        return items(found, readings) !== null
+               && holdsFor(op, items(found, readings), b, readings);
     default:
         return isNumber(found) && COMPARE[op](plain(found), plain(b));
     }
 }
 
-function items(value) {
+function items(value, readings) {
     return value instanceof Map ? [...value.values()]
-         : Array.isArray(value) ? value : null;
+         : Array.isArray(value) ? value
+         : Buffer.isBuffer(value) && readings.bytesAreItems ? [...value]
+                                                            : null;
+}
+
+function holdsFor(op, list, statement, readings) {
+    if (op === "all") {
+        return list.every((item) => holds(statement, item, readings));
+    }
+
+    return (readings.anyOfNothing && list.length === 0)
+           || list.some((item) => holds(statement, item, readings));
 }
 
 function equal(a, b) {

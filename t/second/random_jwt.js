@@ -15,7 +15,7 @@ const NOW = 1800000000;
 const RESOURCES = ["https://api.example/notes", "https://api.example/notes/1",
                    "mailto:a@example.com"];
 const ABILITIES = ["crud/read", "crud/*", "*", "CRUD/Read", "crud/update",
-                   "crud", "crudx/read", "crud/read/all"];
+                   "crudx/read", "crud/read/all"];
 const CAVEATS = [{}, {}, { status: "live" }, { day: "mon" },
                  { status: "live", day: "mon" }, { status: "draft" },
                  { n: 1, list: [1, { a: null }] }];

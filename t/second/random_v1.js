@@ -248,7 +248,7 @@ const FAULTS = {
         p.topless = true;
     },
     "too deep": (p) => {
-        p.limits.max_depth = p.delegations.length;
+        p.limits.max_depth = Math.max(p.delegations.length, 1);
     },
     "too many": (p) => {
         p.limits.max_tokens = p.delegations.length;

@@ -133,7 +133,7 @@ function checkTime(token, { now, leeway }) {
 // A case of the family v1.
 
 function verifyV1(object, readings = {}) {
-    const tokens = openContainer(object);
+    const tokens = openContainer(object, readings);
     const top = tokens.find((token) => token.kind === "inv");
 
     checkSignature(top);
@@ -156,6 +156,10 @@ function verifyV1(object, readings = {}) {
     const chain = top.iss === top.sub && !readings.ownProofs
                   ? [] : proofsOf(top, tokens);
 
+    if (chain.length + 1 > (object.limits?.max_depth ?? DEPTH_MAX)) {
+        fail("depth");
+    }
+
     try {
         checkProofs(top, chain, object, readings);
 
@@ -175,16 +179,22 @@ function checkProofs(top, chain, object, readings) {
     checkRevoked(top, chain, object, readings);
 }
 
-function openContainer(object) {
-    const limits = { max_depth: DEPTH_MAX, max_tokens: TOKENS_MAX,
-                     ...object.limits };
+function openContainer(object, readings) {
+    const limits = { max_tokens: TOKENS_MAX, ...object.limits };
     const found = new Map();
 
     for (const bytes of decodeContainer(object.container,
                                         limits.max_inflated_bytes))
     {
-        const token = decodeEnvelope(bytes);
-        found.set(cidText(token.cid), token);
+        try {
+            const token = decodeEnvelope(bytes);
+            found.set(cidText(token.cid), token);
+
+        } catch (error) {
+            if (!readings.skipsBroken) {
+                throw error;
+            }
+        }
     }
 
     const tokens = [...found.values()];
@@ -192,10 +202,6 @@ function openContainer(object) {
 
     if (tops.length !== 1 || tokens.length > limits.max_tokens) {
         fail("tokens");
-    }
-
-    if (tops[0].prf.length + 1 > limits.max_depth) {
-        fail("depth");
     }
 
     return tokens;

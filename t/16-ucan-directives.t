@@ -43,6 +43,13 @@ is($rc, 0, 'the module alone needs no directive') or diag($text);
     ucan_trust            file:mesh.did;
     ucan_require          /room/read room=\$arg_room kind=public;
     ucan_require          /;
+    ucan_require_mode     any;
+    ucan_resource         https://example.org/\$arg_file prefix ability=file/read;
+    ucan_source           authorization header:X-Token cookie:mesh;
+    ucan_source           subprotocol query:token;
+    ucan_bind             on;
+    ucan_forward          on;
+    ucan_tokens           strip;
     ucan_leeway           30s;
     ucan_session_max      12h;
     ucan_token_size       16k;
@@ -108,6 +115,46 @@ my @refused = (
     [ 'a requirement where a token is optional',
       "ucan_audience $did; $server ucan optional; ucan_require /a; }",
       qr{"ucan_require" needs "ucan on": .* "ucan_require off"} ],
+    [ 'some of several', 'ucan_require_mode some;',
+      qr{"ucan_require_mode" needs "all" or "any", not "some"} ],
+    [ 'two modes', 'ucan_require_mode all; ucan_require_mode any;',
+      qr{"ucan_require_mode" directive is duplicate} ],
+    [ 'a resource without a scheme', 'ucan_resource /files;',
+      qr{"ucan_resource" needs a URI such as .* not "/files"} ],
+    [ 'a resource with a word more', 'ucan_resource a:b suffix;',
+      qr{"ucan_resource" takes "prefix" and "ability=NAME" .*"suffix"} ],
+    [ 'a resource with an ability of nothing', 'ucan_resource a:b ability=;',
+      qr{"ucan_resource" takes "prefix" and "ability=NAME"} ],
+    [ 'two resources', 'ucan_resource a:b; ucan_resource off;',
+      qr{"ucan_resource" directive is duplicate} ],
+    [ 'a source that is none', 'ucan_source body;',
+      qr{"ucan_source" needs "authorization", .* not "body"} ],
+    [ 'a cookie without a name', 'ucan_source cookie:;',
+      qr{"ucan_source" needs .*"cookie:NAME".* not "cookie:"} ],
+    [ 'a header that has its own place', 'ucan_source header:Authorization;',
+      qr{"ucan_source" needs "authorization"} ],
+    [ 'a header with a sign', 'ucan_source header:x_token;',
+      qr{"ucan_source" needs .*"header:NAME"} ],
+    [ 'an argument with a sign', 'ucan_source query:a=b;',
+      qr{"ucan_source" needs .*"query:NAME"} ],
+    [ 'a place twice', 'ucan_source cookie:a authorization cookie:a;',
+      qr{"ucan_source" has a place twice: "cookie:a"} ],
+    [ 'too many places', 'ucan_source ' . join(' ', map { "cookie:c$_" }
+                                               1 .. 9) . ';',
+      qr{"ucan_source" takes at most 8 places} ],
+    [ 'a binding of words', 'ucan_bind yes;',
+      qr{invalid value "yes" in "ucan_bind" directive, it must be "on"} ],
+    [ 'a forward of words', 'ucan_forward yes;',
+      qr{invalid value "yes" in "ucan_forward" directive, it must be "on"} ],
+    [ 'tokens of words', 'ucan_tokens hide;',
+      qr{"ucan_tokens" needs "pass" or "strip", not "hide"} ],
+    [ 'metrics for all', 'ucan_metrics;',
+      qr{"ucan_metrics" directive is not allowed here} ],
+    [ 'metrics of something', "$server location / { ucan_metrics all; } }",
+      qr{invalid number of arguments in "ucan_metrics"} ],
+    [ 'metrics beside another handler',
+      "$server location / { empty_gif; ucan_metrics; } }",
+      qr{"ucan_metrics" directive is duplicate, or another handler} ],
     [ 'a leeway of days', 'ucan_leeway 2d;',
       qr{"ucan_leeway" needs a time from 0 to 1h, not "2d"} ],
     [ 'a session of no time', 'ucan_session_max 0;',

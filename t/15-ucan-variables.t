@@ -84,6 +84,19 @@ my $mesh = Mesh::Test->new(
             ucan    on;
             return  200 $ucan_issuer;
         }
+
+        location /facts/ {
+            ucan          on;
+            ucan_require  /room/read;
+            ucan_require  /room;
+            add_header    X-Facts "$ucan_kind|$ucan_version|$ucan_key_type";
+            add_header    X-Args  "$ucan_arg_room|$ucan_arg_n|$ucan_arg_none";
+            add_header    X-About "$ucan_command|$ucan_audience";
+            add_header    X-Path  $ucan_path;
+            add_header    X-Required $ucan_required always;
+            ucan_require_mode  any;
+            empty_gif;
+        }
     },
 )->start;
 
@@ -102,6 +115,18 @@ invocation eve iss=eve sub=eve cmd=/session/open
 container eve list=all,eve
 cid session_cid list=open
 did bot_did key=bot
+invocation act iss=ada cmd=/room/read args=room:r_1 prf=read
+container act list=read,act
+cid act_cid list=act
+cid read_cid list=read
+cid bob_cid list=bob
+cid further_cid list=further
+cid bot_cid list=bot
+jwt root aud=ann caps={"mesh://$did/room/":{"room/read":[{}]}} exp=7200
+jwt ann iss=ann caps={"mesh://$did/room/":{"room/read":[{}]}} prf=root
+header proofs list=root
+cid root_cid list=root
+cid ann_cid list=ann
 did eve_did key=eve
 END
 
@@ -196,6 +221,36 @@ is($reply->body, $ada, 'a variable that is asked for is found out');
 ($reply, @log) = ask('/asked/', 'past');
 is_deeply([ $reply->body, $log[7] ], [ '', 'token-expired' ],
           '... by the same rules');
+
+
+# What kind of token it was.
+
+($reply, @log) = ask('/facts/', 'session');
+
+is($reply->header('X-Facts'), 'session|1.0|ed25519', 'a session of 1.0');
+is($reply->header('X-Args'), '||', '... has no arguments');
+is($reply->header('X-About'), "|$did", '... no command, and an audience');
+is($reply->header('X-Path'), "$token->{read_cid},$token->{session_cid}",
+   '... and a path');
+is($reply->header('X-Required'), '/room/read,/room', 'what was demanded');
+
+($reply, @log) = ask('/facts/', 'bot');
+
+is($reply->header('X-Path'),
+   join(',', map { $token->{"${_}_cid"} } qw(bob further))
+   . ",$log[4]", 'a longer path begins at the root');
+
+($reply, @log) = ask('/facts/', 'act');
+
+is($reply->header('X-Facts'), 'invocation|1.0|ed25519', 'an invocation');
+is($reply->header('X-Args'), 'r_1||', '... has arguments');
+is($reply->header('X-About'), "/room/read|$did", '... and a command');
+
+($reply, @log) = ask('/facts/', 'ann', headers => { ucans => $token->{proofs} });
+
+is($reply->header('X-Facts'), 'session|0.10|ed25519', 'a session of 0.10');
+is($reply->header('X-Path'), "$token->{root_cid},$token->{ann_cid}",
+   '... has a path as well');
 
 
 # A client that leaves: the log phase finds everything.

@@ -58,6 +58,9 @@ static int validate_comparison(ucan_policy_operator_t op,
     const cbor_item_t *statement);
 static int validate_selector(const cbor_item_t *statement);
 
+static int list_asks(const cbor_item_t *list, const char *name);
+static int statement_asks(const cbor_item_t *statement, const char *name);
+
 static int match_statement(const cbor_item_t *statement,
     const cbor_item_t *root, size_t *work);
 static int match_list(ucan_policy_operator_t op, const cbor_item_t *list,
@@ -133,6 +136,15 @@ ucan_policy_match_item(bytes_t policy, const cbor_item_t *args,
     return cbor_read(policy, &list) == 0
            && match_list(UCAN_POLICY_AND, &list, args, work)
            && *work != 0;
+}
+
+
+int
+ucan_policy_asks(bytes_t policy, const char *name)
+{
+    cbor_item_t  list;
+
+    return cbor_read(policy, &list) == 0 && list_asks(&list, name);
 }
 
 
@@ -284,6 +296,51 @@ validate_selector(const cbor_item_t *statement)
     }
 
     return ucan_selector_validate(selector.bytes);
+}
+
+
+static int
+list_asks(const cbor_item_t *list, const char *name)
+{
+    cbor_item_t     statement;
+    bytes_reader_t  r;
+
+    bytes_reader_open(&r, list->body);
+
+    while (bytes_reader_left(&r) != 0) {
+        if (cbor_next(&r, &statement) != 0
+            || statement_asks(&statement, name))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* What stands inside "all" and "any" is about the items, not about args. */
+static int
+statement_asks(const cbor_item_t *statement, const char *name)
+{
+    cbor_item_t  second;
+
+    if (cbor_list_get(statement, 1, &second) != 0) {
+        return 1;
+    }
+
+    switch (find_operator(statement)) {
+
+    case UCAN_POLICY_AND:
+    case UCAN_POLICY_OR:
+        return list_asks(&second, name);
+
+    case UCAN_POLICY_NOT:
+        return statement_asks(&second, name);
+
+    default:
+        return ucan_selector_begins(second.bytes, name);
+    }
 }
 
 

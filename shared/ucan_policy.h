@@ -35,5 +35,10 @@ int ucan_policy_match(bytes_t policy, bytes_t args, size_t *work);
 int ucan_policy_match_item(bytes_t policy, const cbor_item_t *args,
     size_t *work);
 
+/* 1 when a statement of a validated policy looks at the argument of that
+   name: where it is not known, such a policy cannot be answered, as a "not"
+   over it would be a yes. */
+int ucan_policy_asks(bytes_t policy, const char *name);
+
 
 #endif /* _UCAN_POLICY_H_INCLUDED_ */

@@ -95,6 +95,21 @@ ucan_selector_validate(bytes_t text)
 }
 
 
+int
+ucan_selector_begins(bytes_t text, const char *name)
+{
+    uint8_t               buf[UCAN_SELECTOR_NAME_MAX];
+    bytes_reader_t        r;
+    ucan_selector_step_t  step;
+
+    bytes_reader_open(&r, text);
+
+    return parse_step(&r, &step) == 0
+           && step.type == UCAN_SELECTOR_FIELD
+           && bytes_equal_text(unescape(&step, buf), name);
+}
+
+
 ucan_selector_rc_t
 ucan_selector_resolve(bytes_t text, const cbor_item_t *root,
     ucan_selector_value_t *value)

@@ -40,6 +40,9 @@ typedef struct {
 /* 0 when text is a well-formed selector, else -1. */
 int ucan_selector_validate(bytes_t text);
 
+/* 1 when a well-formed selector begins with the field of that name. */
+int ucan_selector_begins(bytes_t text, const char *name);
+
 /* Resolves over root.  With UCAN_SELECTOR_NULL the value is null. */
 ucan_selector_rc_t ucan_selector_resolve(bytes_t text,
     const cbor_item_t *root, ucan_selector_value_t *value);

@@ -65,6 +65,7 @@ typedef struct {
     void                *data;
     int                  args_read;
     cbor_item_t          args;        /* once one has asked */
+    int                  facts;       /* the HTTP request is among them */
 
     /* the closest refusal so far */
     ucan_verdict_t       verdict;     /* UCAN_OK: none */

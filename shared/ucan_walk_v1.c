@@ -372,6 +372,10 @@ check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t args)
         return rc;
     }
 
+    if (!walk->facts && ucan_policy_asks(token->policy, UCAN_HTTP_ARG)) {
+        return UCAN_POLICY;
+    }
+
     return ucan_policy_match_item(token->policy, &walk->args, &walk->work)
            ? UCAN_OK : UCAN_POLICY;
 }
@@ -380,6 +384,7 @@ check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t args)
 static ucan_verdict_t
 read_args(ucan_walk_t *walk, bytes_t args)
 {
+    cbor_item_t     http;
     ucan_verdict_t  rc;
 
     if (walk->args_read) {
@@ -398,6 +403,9 @@ read_args(ucan_walk_t *walk, bytes_t args)
         return UCAN_POLICY;
     }
 
+    walk->facts = (cbor_map_find(&walk->args, bytes_of(UCAN_HTTP_ARG), &http)
+                   == 0
+                   && http.type == CBOR_MAP);
     walk->args_read = 1;
 
     return UCAN_OK;

@@ -105,6 +105,51 @@ ok_verdict(ucan_verdict_t rc, ucan_verdict_t expected, const char *promise)
 }
 
 
+/* A policy that keeps a path out by "not", as somebody may well write it, and
+   in other words. */
+static void
+test_unknown_request(void)
+{
+    size_t                 i;
+    bytes_t                list[2];
+    uint8_t                buf[128];
+    ucan_chain_t           chain;
+    bytes_writer_t         w;
+    ucan_envelope_draft_t  draft;
+
+    static const char *const  selectors[] = {
+        ".http.path", ".http?.path?", ".[\"http\"].path", "[\"http\"]"
+    };
+
+    for (i = 0; i < sizeof(selectors) / sizeof(selectors[0]); i++) {
+        make_reset();
+
+        bytes_writer_open(&w, buf, sizeof(buf));
+        cbor_write_list(&w, 1);
+        cbor_write_list(&w, 2);
+        cbor_write_text(&w, bytes_of("not"));
+        cbor_write_list(&w, 3);
+        cbor_write_text(&w, bytes_of("like"));
+        cbor_write_text(&w, bytes_of(selectors[i]));
+        cbor_write_text(&w, bytes_of("/admin/*"));
+
+        draft = make_draft("alice", "/room/send");
+        draft.policy = bytes_writer_view(&w);
+
+        list[0] = make_envelope("mesh", &draft);
+        list[1] = make_session("alice");
+
+        ok_verdict(open_list(&chain, list, 2, NULL), UCAN_OK, selectors[i]);
+        ok_verdict(ask(&chain, &http_get, NULL, NULL), UCAN_OK,
+                   "not that path: another is allowed");
+        ok_verdict(ask(&chain, NULL, NULL, NULL), UCAN_POLICY,
+                   "one that nobody knows is not");
+        ok_verdict(ask(&chain, NULL, "http", "x"), UCAN_POLICY,
+                   "nor one that an argument pretends");
+    }
+}
+
+
 /* An invocation of "/room/send" with one argument (or none) and what "put"
    writes as "http". */
 static bytes_t
@@ -373,6 +418,7 @@ main(void)
     set_http();
 
     test_session_policies();
+    test_unknown_request();
     test_bound_invocation();
     test_invocation_policies();
     test_session_bound();

@@ -370,6 +370,35 @@ test_work(void)
 }
 
 
+static void
+test_asks(void)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *policy;
+        int          asks;
+    } cases[] = {
+        { "[]", 0 },
+        { "[[\"==\",\".a\",1]]", 0 },
+        { "[[\"==\",\".b\",1],[\"==\",\".http\",1]]", 1 },
+        { "[[\"==\",\".http.a\",1]]", 1 },
+        { "[[\"==\",\".https\",1]]", 0 },
+        { "[[\"==\",\".a.http\",1]]", 0 },
+        { "[[\"==\",\".\",1]]", 0 },
+        { "[[\"not\",[\"or\",[[\"and\",[[\"<\",\".http\",1]]]]]]]", 1 },
+        { "[[\"all\",\".http\",[\"==\",\".a\",1]]]", 1 },
+        { "[[\"any\",\".a\",[\"==\",\".http\",1]]]", 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tap_ok(ucan_policy_asks(encode(cases[i].policy), "http")
+               == cases[i].asks, "%s %s for http", cases[i].policy,
+               cases[i].asks ? "asks" : "does not ask");
+    }
+}
+
+
 int
 main(void)
 {
@@ -377,6 +406,7 @@ main(void)
     test_bytes();
     test_bounds();
     test_work();
+    test_asks();
 
     return tap_done();
 }

@@ -25,6 +25,7 @@ my $mesh = Mesh::Test->new(
     server  => q{
         ucan           on;
         ucan_audience  file:mesh.did;
+        ucan_replay    off;
 
         set            $room  r_1;
 

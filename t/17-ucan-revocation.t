@@ -29,6 +29,7 @@ sub create {
         main    => 'thread_pool  password  threads=1;',
         conf    => <<"END",
     ucan_audience              file:%%DATA%%/mesh.did;
+    ucan_replay                off;
     $zone
 
     mesh_storage               %%DATA%%/mesh.db;

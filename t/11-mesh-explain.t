@@ -204,6 +204,7 @@ container forged.all list=forged,open
 jwt proof iss=mesh aud=bot caps={"a:b":{"*":[{}]}} exp=100
 jwt long iss=bot aud=mesh caps={"a:b":{"*":[{}]}} prf=proof exp=200
 jwt named iss=bot aud=mesh caps={"a:b":{"*":[{}]}} prf=proof exp=50
+jwt empty iss=mesh aud=mesh caps={} exp=50
 END
     my @mint = ('--audience', $made->{mesh}, '--explain');
 
@@ -222,6 +223,9 @@ END
     explains([ $made->{named}, @mint ], 'proof-missing', 1,
              qr/proof bafkrei\w+ is named by #2 but not given$/,
              'a proof of 0.10 that lacks');
+
+    explains([ $made->{empty}, @mint ], 'not-covered', 1,
+             qr/#1 claims nothing/, 'a token that claims nothing');
 
     my $junk = $at->json('verify', $made->{named}, '--proofs',
                          "eyJhbGciOiJub25lIn0.e30.AA, $made->{proof}",
@@ -242,7 +246,6 @@ subtest 'the README' => sub {
     mkdir 'readme';
 
     my $start = 'cd readme; PATH=' . Mesh::Test->output_folder . ":\$PATH\n";
-    my $state = '';
     my @out;
 
     # one shell after the other, so that each has its output; a file hands

@@ -10,6 +10,7 @@ use warnings;
 
 use Cwd ();
 use File::Basename qw(dirname);
+use JSON::PP ();
 use Test::More;
 
 use lib dirname(Cwd::realpath(__FILE__)) . '/lib';
@@ -251,6 +252,11 @@ subtest 'revocations' => sub {
             is($at->json('inspect', '--verify', 'revoked')
                   ->{tokens}[0]{signature}, 'good', '... with its signature');
         }
+
+        my $body = JSON::PP::decode_json($at->mesh(@cid, 'ada.key', '--body'));
+
+        is(join(' ', keys %$body), $version eq '1.0' ? 'token' : 'revocation',
+           '... also as a body for the API of a mesh');
 
         $at->mesh(@cid, 'eve.key');
         is($at->rc, REFUSED, '... a stranger makes no revocation');

@@ -53,6 +53,7 @@ static const mesh_option_t  mesh_revoke_options[] = {
     { "format", 1, 0 },
     { "tag",    1, 0 },
     { "form",   1, 0 },
+    { "body",   0, 0 },
     { NULL,     0, 0 }
 };
 
@@ -63,6 +64,7 @@ const mesh_command_t  mesh_revoke_command = {
 
     "usage: mesh revoke CID --key FILE [--proof TOKENS]...\n"
     "                   [--format 1.0|0.10] [--tag 1.0.0] [--form B|C|O|P]\n"
+    "                   [--body]\n"
     "\n"
     "Signs that the token with that CID is void from now on, with everything\n"
     "that stands on it, for ever.  It counts when the key issued the token,\n"
@@ -78,14 +80,15 @@ const mesh_command_t  mesh_revoke_command = {
     "                  0.10: a JSON record, for 0.9 and 0.8 as well; when\n"
     "                  absent, that of the token\n"
     "  --tag, --form   as in \"mesh invoke\"; form C when absent\n"
+    "  --body          the JSON body of POST /api/ucan/revocations instead\n"
     "\n"
     "    mesh revoke bafyrei... --key ada.key --proof bot.delegations \\\n"
     "        > bot.revocation\n"
     "    mesh verify \"$TOKEN\" --audience data/mesh.did \\\n"
     "        --revocations bot.revocation\n"
-    "    curl -H \"Authorization: Bearer $TOKEN\" \\\n"
-    "        --data-binary @bot.revocation \\\n"
-    "        http://localhost:4000/api/ucan/revocations\n",
+    "    mesh revoke bafyrei... --key ada.key --proof bot.delegations \\\n"
+    "        --body | curl -H \"Content-Type: application/json\" \\\n"
+    "        --data-binary @- http://localhost:4000/api/ucan/revocations\n",
 
     mesh_revoke_options,
     run
@@ -346,16 +349,32 @@ print_result(const mesh_revoke_t *v, const mesh_line_t *line, bytes_t text)
     json_write_t    j;
     bytes_writer_t  w;
 
+    size = json_write_string_max(text.len) + 1024;
+
+    bytes_writer_open(&w, mesh_alloc(size), size);
+    json_write_open(&j, &w);
+
+    if (mesh_option_find(line, "body")) {
+        json_write_object(&j);
+
+        if (v->mint.version == UCAN_TOKEN_VERSION_V1) {
+            json_write_member(&j, "token", text);
+
+        } else {
+            json_write_member_raw(&j, "revocation", text);
+        }
+
+        json_write_object_end(&j);
+        mesh_print(bytes_writer_view(&w));
+
+        return;
+    }
+
     if (!mesh_option_find(line, "json")) {
         mesh_print(text);
         return;
     }
 
-    size = json_write_string_max(text.len) + v->mint.did.len + 1024
-           + DID_TEXT_MAX;
-
-    bytes_writer_open(&w, mesh_alloc(size), size);
-    json_write_open(&j, &w);
     json_write_object(&j);
     json_write_member(&j, "revocation", text);
     mesh_json_write_cid(&j, "revokes", &v->cid);

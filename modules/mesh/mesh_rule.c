@@ -468,12 +468,18 @@ breaks_command(const mesh_chain_t *chain, size_t i)
     ask = chain->ask;
     token = chain->links[i].token;
 
-    if (token == NULL || !ask->opened) {
+    if (token == NULL) {
         return 0;
     }
 
     if (token->kind == UCAN_TOKEN_JWT) {
-        return token == ask->bundle->top && !count_live(&chain->links[i]);
+        return token == ask->bundle->top
+               && (token->capability_count == 0
+                   || (ask->opened && !count_live(&chain->links[i])));
+    }
+
+    if (!ask->opened) {
+        return 0;
     }
 
     if (ask->request == NULL) {

@@ -78,6 +78,16 @@ mesh_why_ask_command(mesh_rule_t *rule, const mesh_chain_t *chain, size_t i)
     rule->cure = mesh_format("ask %s for a delegation of it",
                              mesh_show_did(chain->links[0].token->iss));
 
+    if (token->kind == UCAN_TOKEN_JWT && token->capability_count == 0) {
+        rule->reason = mesh_format("#%zu claims nothing: it has no "
+                                   "capabilities, or only those of my:, as:, "
+                                   "prf: and ucan:, which are not followed "
+                                   "here", i + 1);
+        rule->cure = "make it again with the resources and abilities "
+                     "themselves (mesh token)";
+        return;
+    }
+
     if (token->kind != UCAN_TOKEN_JWT && ask->request == NULL) {
         rule->reason = mesh_format("#%zu is of 1.0, which has commands and "
                                    "no resources", i + 1);

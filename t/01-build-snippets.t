@@ -42,7 +42,7 @@ server {
     listen  127.0.0.1:%%PORT2%%;
 
     location / {
-        return 200 "\$http_x_ucan_issuer|\$http_authorization|\n";
+        return 200 "\$http_ucan_issuer|\$http_authorization|\n";
     }
 }
 END

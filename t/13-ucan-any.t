@@ -72,6 +72,9 @@ my $mesh = Mesh::Test->new(
 )->start;
 
 my $files = 'https://example.org/files';
+my $read = '{"file/read":[{}]}';
+my $caps = qq({"$files/a":$read,"$files/dir/":$read,)
+           . qq("$files/box":{"file/read":[{"kind":"red"}]}});
 my $token = Mesh::Test::Mint->mint(<<"END");
 delegation read aud=ada cmd=/room/read room=r_1
 invocation ada iss=ada sub=ada cmd=/session/open
@@ -85,8 +88,8 @@ delegation file aud=eve cmd=/file/read
 invocation eve iss=eve sub=eve cmd=/session/open
 container eve list=file,eve
 
-jwt root aud=ann caps={"$files/a":{"file/read":[{}]},"$files/dir/":{"file/read":[{}]},"$files/box":{"file/read":[{"kind":"red"}]}} exp=7200
-jwt ann iss=ann caps={"$files/a":{"file/read":[{}]},"$files/dir/":{"file/read":[{}]},"$files/box":{"file/read":[{"kind":"red"}]}} prf=root
+jwt root aud=ann caps=$caps exp=7200
+jwt ann iss=ann caps=$caps prf=root
 header proofs list=root
 END
 

@@ -198,8 +198,9 @@ is(status('/cookie/', @cookie, Origin => 'http://evil.example'), 200,
 is(status('/cookie/', @cookie, Upgrade => 'websocket',
           Origin => 'http://evil.example'), 403,
    '... but no socket may be opened');
-is(post('/both/', Authorization => "Bearer $t", Origin => 'http://evil.example')
-       ->status, 405, 'no browser adds a header by itself');
+is(post('/both/', Authorization => "Bearer $t",
+        Origin => 'http://evil.example')->status, 405,
+   'no browser adds a header by itself');
 is(post('/both/', @cookie, Authorization => "Bearer $t",
         Origin => 'http://evil.example')->status, 405,
    '... and what has both is the header');

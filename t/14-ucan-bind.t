@@ -114,8 +114,8 @@ for my $form ([], ['--hash']) {
     is(status(GET => '/bound/a%20b', $token), 200, '... with an escape');
 }
 
-my $token = invoke('--args',
-                   qq({"http":{"method":"GET","host":"$host","path":"/bound/a"}}));
+my $token = invoke('--args', qq({"http":{"method":"GET","host":"$host",)
+                             . qq("path":"/bound/a"}}));
 is(status(POST => '/bound/a', $token), 401, 'a request spelled out as args');
 is(status(GET => '/bound/a', $token), 200, '... is the same');
 

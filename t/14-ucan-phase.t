@@ -121,6 +121,52 @@ my $mesh = Mesh::Test->new(
             try_files  /nothing /to-strict/;
         }
 
+        location /from-elsewhere/ {
+            ucan         on;
+            ucan_source  authorization cookie:mesh;
+            try_files    /nothing /to-cookie/;
+        }
+
+        location /to-cookie/ {
+            empty_gif;
+            ucan         on;
+            ucan_source  cookie:mesh;
+        }
+
+        location /any-cookie/ {
+            empty_gif;
+            satisfy      any;
+            allow        127.0.0.1;
+            deny         all;
+            ucan         on;
+            ucan_source  cookie:mesh;
+        }
+
+        location /if/ {
+            empty_gif;
+            ucan  on;
+
+            if ($arg_x) {
+                return  200;
+            }
+        }
+
+        location /rewritten/ {
+            ucan     off;
+            rewrite  ^ /to/ last;
+        }
+
+        location /accel/ {
+            ucan        off;
+            proxy_pass  http://127.0.0.1:%%PORT%%/accel-to;
+        }
+
+        location = /accel-to {
+            ucan        off;
+            add_header  X-Accel-Redirect /to/;
+            empty_gif;
+        }
+
         location /subrequest/ {
             empty_gif;
             auth_request  /guarded;
@@ -225,12 +271,29 @@ is($mesh->get('/to-strict/', token => $session)->status, 401,
    '... which refuses directly as well');
 
 
+is($mesh->get('/from-elsewhere/', token => $session)->status, 401,
+   '... and by where it looks for a token');
+is($mesh->get('/from-elsewhere/', headers => { Cookie => "mesh=$session" })
+        ->status, 200, '... where there may be one');
+is($mesh->get('/rewritten/')->status, 401, 'a rewrite leads there, too');
+is($mesh->get('/rewritten/', token => $session)->status, 200,
+   '... for those who may');
+is($mesh->get('/accel/')->status, 401, '... and X-Accel-Redirect');
+is($mesh->get('/accel/', token => $session)->status, 200,
+   '... with the token of the request');
+is($mesh->request(POST => '/any-cookie/',
+                  headers => { Cookie => "mesh=$session" })->status, 405,
+   'satisfy any: a cookie from elsewhere does not close what is open');
+
+
 # What nginx does not send through the access phase.
 
 is($mesh->get('/subrequest/')->status, 200,
    'nginx runs no access phase for subrequests');
 is($mesh->get('/guarded')->status, 401, '... only for requests');
 is($mesh->get('/return/')->status, 200, 'nor where "return" answers');
+is($mesh->get('/if/?x=1')->status, 200, '... also in an "if"');
+is($mesh->get('/if/')->status, 401, '... but there alone');
 
 
 # Many requests on one connection: a refusal leaves it usable.

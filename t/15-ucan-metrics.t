@@ -64,7 +64,9 @@ sub metrics {
     return { $reply->body =~ /^(mesh_ucan\S+) (\d+)$/mg };
 }
 
-sub requests { return metrics()->{"mesh_ucan_requests_total{outcome=\"$_[0]\"}"} }
+sub requests {
+    return metrics()->{"mesh_ucan_requests_total{outcome=\"$_[0]\"}"};
+}
 
 
 # The format.

@@ -39,9 +39,11 @@ cmp_ok(scalar @directives, '>=', 11, 'there are directives');
 for my $name (@directives) {
     my ($page) = $readme =~ /^### \Q$name\E\n(.*?)(?=^##|\z)/ms;
 
-    like($page // '', qr/\| syntax \| `\Q$name\E[ ;].*\| default \|.*\| context/s,
+    like($page // '',
+         qr/\| syntax \| `\Q$name\E[ ;].*\| default \|.*\| context/s,
          "$name has a page");
-    like($page // '', qr/^```nginx\n.*\Q$name\E[ ;].*^```/ms, '... an example');
+    like($page // '', qr/^```nginx\n.*\Q$name\E[ ;].*^```/ms,
+         '... an example');
 }
 
 is_deeply([ $readme =~ /^### (\w+)$/mg ], \@directives,

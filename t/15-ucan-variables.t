@@ -246,7 +246,8 @@ is($reply->header('X-Facts'), 'invocation|1.0|ed25519', 'an invocation');
 is($reply->header('X-Args'), 'r_1||', '... has arguments');
 is($reply->header('X-About'), "/room/read|$did", '... and a command');
 
-($reply, @log) = ask('/facts/', 'ann', headers => { ucans => $token->{proofs} });
+($reply, @log) = ask('/facts/', 'ann',
+                     headers => { ucans => $token->{proofs} });
 
 is($reply->header('X-Facts'), 'session|0.10|ed25519', 'a session of 0.10');
 is($reply->header('X-Path'), "$token->{root_cid},$token->{ann_cid}",

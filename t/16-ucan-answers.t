@@ -136,7 +136,9 @@ is(ask('/', 'x' x 70000)->status, 400, '... however much of it');
 
 # 510.
 
-for my $case ([ lacking => $token->{far_cid} ], [ ann => $token->{root_cid} ]) {
+for my $case ([ lacking => $token->{far_cid} ],
+              [ ann => $token->{root_cid} ])
+{
     my ($name, $cid) = @$case;
 
     $reply = ask('/', $name);

@@ -44,7 +44,8 @@ is($rc, 0, 'the module alone needs no directive') or diag($text);
     ucan_require          /room/read room=\$arg_room kind=public;
     ucan_require          /;
     ucan_require_mode     any;
-    ucan_resource         https://example.org/\$arg_file prefix ability=file/read;
+    ucan_resource         https://example.org/\$arg_file prefix
+                          ability=file/read;
     ucan_source           authorization header:X-Token cookie:mesh;
     ucan_source           subprotocol query:token;
     ucan_bind             on;

@@ -11,10 +11,10 @@
  *
  * What is cut is the same in $args, $request_uri, $request and the Referer:
  * every "name=value" behind one of the separators below, with the name
- * spelled in whatever escapes and case.  Only what nginx takes for an argument, parted
- * by "&", is kept as a token.  New strings are made in the request's pool;
- * what the client sent stays in the buffers that nginx read it into, which
- * nobody logs.
+ * spelled in whatever escapes and case.  Only what nginx takes for an
+ * argument, parted by "&", is kept as a token.  New strings are made in the
+ * request's pool; what the client sent stays in the buffers that nginx read
+ * it into, which nobody logs.
  */
 
 

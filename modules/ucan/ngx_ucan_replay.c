@@ -18,7 +18,6 @@
  */
 
 
-#include "ngx_ucan_metric.h"
 #include "ngx_ucan_replay.h"
 
 
@@ -129,11 +128,6 @@ ngx_ucan_replay_use(ngx_shm_zone_t *zone, const u_char *digest, time_t until)
     rc = ngx_ucan_replay_use_locked(set, pool, digest, until);
 
     ngx_shmtx_unlock(&pool->mutex);
-
-    ngx_ucan_metric_add(rc == NGX_OK ? NGX_UCAN_METRIC_REPLAY_NEW
-                        : rc == NGX_DECLINED ? NGX_UCAN_METRIC_REPLAY_SEEN
-                                             : NGX_UCAN_METRIC_REPLAY_FULL,
-                        1);
 
     if (rc == NGX_BUSY) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,

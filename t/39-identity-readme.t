@@ -64,7 +64,7 @@ my $node = Mesh::Test->new(
 
 # The examples, in their order, as the owner; ":id" is Bob's.
 
-my ($token, $bob);
+my ($token, $bob, $cid);
 my $asked = 0;
 
 for my $page ($readme =~ m{^### ((?:GET|POST|PATCH|DELETE) /.*?)(?=^##)}msg) {
@@ -78,6 +78,13 @@ for my $page ($readme =~ m{^### ((?:GET|POST|PATCH|DELETE) /.*?)(?=^##)}msg) {
     $status //= $answer ? 200 : ($page =~ /\b(204)\b/)[0];
     $path =~ s/:id/$bob/;
     $path =~ s/:name/greeter/;
+    $path =~ s/:cid/$cid/;
+
+    # what can be handed in is what the owner of this very mesh holds
+
+    $opt{json} = { delegations => $node->get('/api/auth/me?delegations=1',
+                                   token => $token)->json->{delegations} }
+        if "$method $path" eq 'POST /api/ucan/delegations';
 
     my $reply = $node->request($method, $path, %opt,
                                $token ? (token => $token) : ());
@@ -85,6 +92,7 @@ for my $page ($readme =~ m{^### ((?:GET|POST|PATCH|DELETE) /.*?)(?=^##)}msg) {
 
     $token ||= $real->{token} if $real;
     $bob = $real->{participantId} if $path =~ /register/;
+    $cid = $real->{delegations}[0]{cid} if $path =~ m{ucan/delegations$};
 
     is($reply->status, $status, "$method $path answers $status");
     is_deeply([ sort keys %{ $real || {} } ], [ sort keys %{ $answer || {} } ],

@@ -143,12 +143,45 @@ test_body(void)
 }
 
 
+static void
+test_proofs(void)
+{
+    uint8_t          buf[TEST_ROOM];
+    bytes_t          proofs[2];
+    json_scan_t      object, value;
+    bytes_writer_t   w;
+    problem_facts_t  facts;
+
+    memset(&facts, 0, sizeof(facts));
+
+    proofs[0] = bytes_of("bafyone");
+    proofs[1] = bytes_of("bafytwo");
+
+    facts.proofs = proofs;
+    facts.proof_count = 2;
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+    problem_write_facts(&w, PROBLEM_PROOF_MISSING, &facts);
+
+    tap_ok(!w.failed
+           && json_scan_validate(bytes_writer_view(&w), NULL) == JSON_SCAN_OK
+           && json_scan_open(bytes_writer_view(&w), &object) == 0,
+           "missing proofs are JSON, too");
+    tap_ok(json_scan_find(&object, "prf", &value) == 0
+           && bytes_equal_text(value.raw, "[\"bafyone\",\"bafytwo\"]"),
+           "a list of their CIDs");
+    tap_ok(json_scan_find(&object, "command", &value) != 0,
+           "and nothing that was not said");
+}
+
+
 int
 main(void)
 {
     test_every_row();
     test_statuses();
     test_body();
+    test_proofs();
 
     return tap_done();
 }

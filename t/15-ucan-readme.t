@@ -66,8 +66,16 @@ for my $snippet (@snippets) {
         $text =~ s/^(location.*)\z/server { listen 127.0.0.1:%%PORT%%;\n$1}/ms;
     }
 
+    my @modules = 'ucan';
+
+    if ($text =~ /^ucan_proofs/m) {
+        push @modules, 'storage';
+        $text .= "mesh_storage data/mesh.db;\n";
+    }
+
     my ($rc, $out) = Mesh::Test->nginx_t(
-        modules => ['ucan'], data => 1, conf => $text);
+        modules => \@modules, data => 1, conf => $text,
+        files   => { 'revoked.txt' => "# none\n" });
 
     is($rc, 0, 'nginx takes: ' . (split /\n/, $snippet)[0]) or diag($out);
 }

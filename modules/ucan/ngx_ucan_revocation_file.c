@@ -61,7 +61,7 @@ struct ngx_ucan_revocation_file_s {
 
 
 static ngx_ucan_revocation_reading_t *ngx_ucan_revocation_file_open(
-    ngx_ucan_revocation_file_t *file, ngx_log_t *log);
+    ngx_ucan_revocation_file_t *file, ngx_uint_t level, ngx_log_t *log);
 static ngx_int_t ngx_ucan_revocation_file_read(
     ngx_ucan_revocation_file_t *file, ngx_fd_t fd, bytes_t *text,
     ngx_pool_t *pool);
@@ -120,7 +120,7 @@ ngx_ucan_revocation_file_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    reading = ngx_ucan_revocation_file_open(file, cf->log);
+    reading = ngx_ucan_revocation_file_open(file, NGX_LOG_EMERG, cf->log);
 
     if (reading == NULL) {
         return NGX_CONF_ERROR;
@@ -197,7 +197,7 @@ ngx_ucan_revocation_file_watch(ngx_cycle_t *cycle, ngx_shm_zone_t *zone,
 
 static ngx_ucan_revocation_reading_t *
 ngx_ucan_revocation_file_open(ngx_ucan_revocation_file_t *file,
-    ngx_log_t *log)
+    ngx_uint_t level, ngx_log_t *log)
 {
     ngx_fd_t                        fd;
     ngx_int_t                       rc;
@@ -210,7 +210,7 @@ ngx_ucan_revocation_file_open(ngx_ucan_revocation_file_t *file,
                        NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
+        ngx_log_error(level, log, ngx_errno,
                       "\"ucan_revocation_file\": cannot open \"%V\"; an empty "
                       "file revokes nothing", &file->path);
         return NULL;
@@ -243,7 +243,7 @@ ngx_ucan_revocation_file_open(ngx_ucan_revocation_file_t *file,
     (void) ngx_close_file(fd);
 
     if (rc != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
+        ngx_log_error(level, log, 0,
                       "\"ucan_revocation_file\": cannot read \"%V\": it must "
                       "be a file of at most %d MB", &file->path,
                       NGX_UCAN_REVOCATION_FILE_MAX / 1024 / 1024);
@@ -609,7 +609,7 @@ ngx_ucan_revocation_file_look(ngx_ucan_revocation_file_t *file,
     file->absent = 0;
 
     if (ngx_ucan_revocation_file_changed(file, &fi)) {
-        file->reading = ngx_ucan_revocation_file_open(file, log);
+        file->reading = ngx_ucan_revocation_file_open(file, NGX_LOG_ERR, log);
     }
 }
 

@@ -63,6 +63,7 @@ typedef struct {
 static int read_head(bytes_reader_t *r, cbor_head_t *head);
 static int read_flat(bytes_reader_t *r, cbor_item_t *item);
 static int read_integer(const cbor_head_t *head, cbor_item_t *item);
+static uint64_t integer_max(const cbor_head_t *head);
 static int read_string(bytes_reader_t *r, const cbor_head_t *head,
     cbor_item_t *item);
 static int read_count(bytes_reader_t *r, const cbor_head_t *head,
@@ -154,6 +155,13 @@ cbor_next(bytes_reader_t *r, cbor_item_t *item)
     item->body = bytes_make(body, (size_t) (r->pos - body));
 
     return 0;
+}
+
+
+int
+cbor_enter(bytes_reader_t *r, cbor_item_t *item)
+{
+    return read_flat(r, item);
 }
 
 
@@ -440,13 +448,7 @@ read_flat(bytes_reader_t *r, cbor_item_t *item)
 static int
 read_integer(const cbor_head_t *head, cbor_item_t *item)
 {
-    uint64_t  max;
-
-    /* the negative of argument n is -1 - n */
-
-    max = CBOR_INTEGER_MAX - (head->major == CBOR_MAJOR_NEGATIVE);
-
-    if (head->argument > max) {
+    if (head->argument > integer_max(head)) {
         return -1;
     }
 
@@ -458,6 +460,14 @@ read_integer(const cbor_head_t *head, cbor_item_t *item)
     }
 
     return 0;
+}
+
+
+/* The negative of argument n is -1 - n. */
+static uint64_t
+integer_max(const cbor_head_t *head)
+{
+    return CBOR_INTEGER_MAX - (head->major == CBOR_MAJOR_NEGATIVE);
 }
 
 
@@ -587,7 +597,10 @@ skip_flat(bytes_reader_t *r, uint64_t *inside)
 
     *inside = 0;
 
-    if (head.major == CBOR_MAJOR_BYTES || head.major == CBOR_MAJOR_TEXT) {
+    switch (head.major) {
+
+    case CBOR_MAJOR_BYTES:
+    case CBOR_MAJOR_TEXT:
 
         if (head.argument > bytes_reader_left(r)) {
             return -1;
@@ -596,6 +609,13 @@ skip_flat(bytes_reader_t *r, uint64_t *inside)
         r->pos += head.argument;
 
         return 0;
+
+    case CBOR_MAJOR_UNSIGNED:
+    case CBOR_MAJOR_NEGATIVE:
+        return (head.argument > integer_max(&head)) ? -1 : 0;
+
+    default:
+        break;
     }
 
     r->pos = start;

@@ -63,6 +63,11 @@ int cbor_validate(bytes_t b);
    included (so raw and body are complete).  0, or -1 when malformed. */
 int cbor_next(bytes_reader_t *r, cbor_item_t *item);
 
+/* Reads only the head of a list or a map, whose "count" items or pairs are
+   what the reader comes to next; any other item as a whole.  Raw and body are
+   empty.  0, or -1 when malformed. */
+int cbor_enter(bytes_reader_t *r, cbor_item_t *item);
+
 /* Reads b as exactly one item.  0, or -1. */
 int cbor_read(bytes_t b, cbor_item_t *item);
 

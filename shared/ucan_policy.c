@@ -49,17 +49,17 @@ typedef enum {
 } ucan_policy_operator_t;
 
 
-static ucan_policy_operator_t find_operator(const cbor_item_t *statement);
-static int validate_list(const cbor_item_t *list, unsigned depth,
+static ucan_policy_operator_t find_operator(const cbor_item_t *name);
+static ucan_policy_operator_t enter_statement(bytes_reader_t *r);
+static int validate_list(bytes_reader_t *r, unsigned depth,
     size_t *statements);
-static int validate_statement(const cbor_item_t *statement, unsigned depth,
+static int validate_statement(bytes_reader_t *r, unsigned depth,
     size_t *statements);
-static int validate_comparison(ucan_policy_operator_t op,
-    const cbor_item_t *statement);
-static int validate_selector(const cbor_item_t *statement);
+static int validate_selector(bytes_reader_t *r);
+static int validate_operand(bytes_reader_t *r, ucan_policy_operator_t op);
 
-static int list_asks(const cbor_item_t *list, const char *name);
-static int statement_asks(const cbor_item_t *statement, const char *name);
+static int list_asks(bytes_reader_t *r, const char *name);
+static int statement_asks(bytes_reader_t *r, const char *name);
 
 static int match_statement(const cbor_item_t *statement,
     const cbor_item_t *root, size_t *work);
@@ -101,19 +101,17 @@ _Static_assert(sizeof(ucan_policy_operators)
 int
 ucan_policy_validate(bytes_t policy)
 {
-    size_t       statements;
-    cbor_item_t  list;
+    size_t          statements;
+    bytes_reader_t  r;
 
-    if (cbor_validate(policy) != 0
-        || cbor_read(policy, &list) != 0
-        || list.type != CBOR_LIST)
-    {
+    if (cbor_validate(policy) != 0) {
         return -1;
     }
 
     statements = 0;
+    bytes_reader_open(&r, policy);
 
-    return validate_list(&list, 0, &statements);
+    return validate_list(&r, 0, &statements);
 }
 
 
@@ -142,27 +140,25 @@ ucan_policy_match_item(bytes_t policy, const cbor_item_t *args,
 int
 ucan_policy_asks(bytes_t policy, const char *name)
 {
-    cbor_item_t  list;
+    bytes_reader_t  r;
 
-    return cbor_read(policy, &list) == 0 && list_asks(&list, name);
+    bytes_reader_open(&r, policy);
+
+    return list_asks(&r, name);
 }
 
 
 static ucan_policy_operator_t
-find_operator(const cbor_item_t *statement)
+find_operator(const cbor_item_t *name)
 {
-    size_t       i;
-    cbor_item_t  name;
+    size_t  i;
 
-    if (statement->type != CBOR_LIST
-        || cbor_list_get(statement, 0, &name) != 0
-        || name.type != CBOR_TEXT)
-    {
+    if (name->type != CBOR_TEXT) {
         return UCAN_POLICY_UNKNOWN;
     }
 
     for (i = 0; i < UCAN_POLICY_UNKNOWN; i++) {
-        if (bytes_equal_text(name.bytes, ucan_policy_operators[i])) {
+        if (bytes_equal_text(name->bytes, ucan_policy_operators[i])) {
             break;
         }
     }
@@ -171,23 +167,55 @@ find_operator(const cbor_item_t *statement)
 }
 
 
-static int
-validate_list(const cbor_item_t *list, unsigned depth, size_t *statements)
+/* Moves to what follows the operator of a statement that has as many items as
+   the operator takes. */
+static ucan_policy_operator_t
+enter_statement(bytes_reader_t *r)
 {
-    cbor_item_t     statement;
-    bytes_reader_t  r;
+    size_t                  count;
+    cbor_item_t             statement, name;
+    ucan_policy_operator_t  op;
 
-    if (list->type != CBOR_LIST) {
+    if (cbor_enter(r, &statement) != 0
+        || statement.type != CBOR_LIST
+        || statement.count == 0
+        || cbor_next(r, &name) != 0)
+    {
+        return UCAN_POLICY_UNKNOWN;
+    }
+
+    op = find_operator(&name);
+
+    switch (op) {
+
+    case UCAN_POLICY_AND:
+    case UCAN_POLICY_OR:
+    case UCAN_POLICY_NOT:
+        count = 2;
+        break;
+
+    default:
+        count = 3;
+        break;
+    }
+
+    return (statement.count == count) ? op : UCAN_POLICY_UNKNOWN;
+}
+
+
+/* One way through: whatever is nested how deep, each byte is read once. */
+static int
+validate_list(bytes_reader_t *r, unsigned depth, size_t *statements)
+{
+    size_t       i;
+    cbor_item_t  list;
+
+    if (cbor_enter(r, &list) != 0 || list.type != CBOR_LIST) {
         return -1;
     }
 
-    bytes_reader_open(&r, list->body);
-
-    while (bytes_reader_left(&r) != 0) {
-
-        if (cbor_next(&r, &statement) != 0
-            || validate_statement(&statement, depth + 1, statements) != 0)
-        {
+    for (i = 0; i < list.count; i++) {
+        if (validate_statement(r, depth + 1, statements) != 0) {
             return -1;
         }
     }
@@ -197,10 +225,8 @@ validate_list(const cbor_item_t *list, unsigned depth, size_t *statements)
 
 
 static int
-validate_statement(const cbor_item_t *statement, unsigned depth,
-    size_t *statements)
+validate_statement(bytes_reader_t *r, unsigned depth, size_t *statements)
 {
-    cbor_item_t             inner;
     ucan_policy_operator_t  op;
 
     if (depth > UCAN_POLICY_DEPTH_MAX
@@ -209,7 +235,7 @@ validate_statement(const cbor_item_t *statement, unsigned depth,
         return -1;
     }
 
-    op = find_operator(statement);
+    op = enter_statement(r);
 
     switch (op) {
 
@@ -218,52 +244,41 @@ validate_statement(const cbor_item_t *statement, unsigned depth,
 
     case UCAN_POLICY_AND:
     case UCAN_POLICY_OR:
-
-        if (statement->count != 2
-            || cbor_list_get(statement, 1, &inner) != 0)
-        {
-            return -1;
-        }
-
-        return validate_list(&inner, depth, statements);
+        return validate_list(r, depth, statements);
 
     case UCAN_POLICY_NOT:
-
-        if (statement->count != 2
-            || cbor_list_get(statement, 1, &inner) != 0)
-        {
-            return -1;
-        }
-
-        return validate_statement(&inner, depth + 1, statements);
+        return validate_statement(r, depth + 1, statements);
 
     case UCAN_POLICY_ALL:
     case UCAN_POLICY_ANY:
-
-        if (statement->count != 3
-            || validate_selector(statement) != 0
-            || cbor_list_get(statement, 2, &inner) != 0)
-        {
-            return -1;
-        }
-
-        return validate_statement(&inner, depth + 1, statements);
+        return (validate_selector(r) == 0)
+               ? validate_statement(r, depth + 1, statements) : -1;
 
     default:
-        return validate_comparison(op, statement);
+        return (validate_selector(r) == 0) ? validate_operand(r, op) : -1;
     }
 }
 
 
 static int
-validate_comparison(ucan_policy_operator_t op, const cbor_item_t *statement)
+validate_selector(bytes_reader_t *r)
+{
+    cbor_item_t  selector;
+
+    if (cbor_next(r, &selector) != 0 || selector.type != CBOR_TEXT) {
+        return -1;
+    }
+
+    return ucan_selector_validate(selector.bytes);
+}
+
+
+static int
+validate_operand(bytes_reader_t *r, ucan_policy_operator_t op)
 {
     cbor_item_t  operand;
 
-    if (statement->count != 3
-        || validate_selector(statement) != 0
-        || cbor_list_get(statement, 2, &operand) != 0)
-    {
+    if (cbor_next(r, &operand) != 0) {
         return -1;
     }
 
@@ -285,32 +300,17 @@ validate_comparison(ucan_policy_operator_t op, const cbor_item_t *statement)
 
 
 static int
-validate_selector(const cbor_item_t *statement)
+list_asks(bytes_reader_t *r, const char *name)
 {
-    cbor_item_t  selector;
+    size_t       i;
+    cbor_item_t  list;
 
-    if (cbor_list_get(statement, 1, &selector) != 0
-        || selector.type != CBOR_TEXT)
-    {
-        return -1;
+    if (cbor_enter(r, &list) != 0) {
+        return 1;
     }
 
-    return ucan_selector_validate(selector.bytes);
-}
-
-
-static int
-list_asks(const cbor_item_t *list, const char *name)
-{
-    cbor_item_t     statement;
-    bytes_reader_t  r;
-
-    bytes_reader_open(&r, list->body);
-
-    while (bytes_reader_left(&r) != 0) {
-        if (cbor_next(&r, &statement) != 0
-            || statement_asks(&statement, name))
-        {
+    for (i = 0; i < list.count; i++) {
+        if (statement_asks(r, name)) {
             return 1;
         }
     }
@@ -321,25 +321,26 @@ list_asks(const cbor_item_t *list, const char *name)
 
 /* What stands inside "all" and "any" is about the items, not about args. */
 static int
-statement_asks(const cbor_item_t *statement, const char *name)
+statement_asks(bytes_reader_t *r, const char *name)
 {
-    cbor_item_t  second;
+    cbor_item_t  selector, operand;
 
-    if (cbor_list_get(statement, 1, &second) != 0) {
+    switch (enter_statement(r)) {
+
+    case UCAN_POLICY_UNKNOWN:
         return 1;
-    }
-
-    switch (find_operator(statement)) {
 
     case UCAN_POLICY_AND:
     case UCAN_POLICY_OR:
-        return list_asks(&second, name);
+        return list_asks(r, name);
 
     case UCAN_POLICY_NOT:
-        return statement_asks(&second, name);
+        return statement_asks(r, name);
 
     default:
-        return ucan_selector_begins(second.bytes, name);
+        return cbor_next(r, &selector) != 0
+               || cbor_next(r, &operand) != 0
+               || ucan_selector_begins(selector.bytes, name);
     }
 }
 
@@ -348,29 +349,36 @@ static int
 match_statement(const cbor_item_t *statement, const cbor_item_t *root,
     size_t *work)
 {
-    cbor_item_t             selector, operand;
+    cbor_item_t             name, second, operand;
+    bytes_reader_t          r;
     ucan_policy_operator_t  op;
     ucan_selector_value_t   value;
 
-    op = find_operator(statement);
+    /* all of it is walked here, once more at each level of nesting */
 
-    if (op == UCAN_POLICY_UNKNOWN
-        || cbor_list_get(statement, 1, &selector) != 0
-        || !spend(work, selector.bytes.len + root->raw.len / 16))
-    {
+    if (!spend(work, statement->raw.len)) {
         return 0;
     }
 
+    bytes_reader_open(&r, statement->body);
+
+    if (cbor_next(&r, &name) != 0 || cbor_next(&r, &second) != 0) {
+        return 0;
+    }
+
+    op = find_operator(&name);
+
     if (op == UCAN_POLICY_AND || op == UCAN_POLICY_OR) {
-        return match_list(op, &selector, root, work);
+        return match_list(op, &second, root, work);
     }
 
     if (op == UCAN_POLICY_NOT) {
-        return !match_statement(&selector, root, work);
+        return !match_statement(&second, root, work);
     }
 
-    if (cbor_list_get(statement, 2, &operand) != 0
-        || ucan_selector_resolve(selector.bytes, root, &value)
+    if (op == UCAN_POLICY_UNKNOWN
+        || cbor_next(&r, &operand) != 0
+        || ucan_selector_resolve_within(second.bytes, root, &value, work)
            == UCAN_SELECTOR_FAILED)
     {
         return 0;
@@ -424,12 +432,16 @@ match_each(ucan_policy_operator_t op, const cbor_item_t *statement,
         return 0;
     }
 
+    if (value->sliced && !spend(work, value->item.raw.len)) {
+        return 0;
+    }
+
     ucan_selector_walk(value, &r);
 
     for (i = 0; i < count; i++) {
 
-        if (!spend(work, 0)
-            || ucan_selector_next(value, &r, &element) != 0)
+        if (ucan_selector_next(value, &r, &element) != 0
+            || !spend(work, element.raw.len))
         {
             return 0;
         }
@@ -575,7 +587,10 @@ equal_value(const ucan_selector_value_t *value, const cbor_item_t *operand,
                               operand->bytes);
     }
 
-    if (operand->type != CBOR_LIST || operand->count != value->count) {
+    if (operand->type != CBOR_LIST
+        || operand->count != value->count
+        || !spend(work, value->item.raw.len))
+    {
         return 0;
     }
 
@@ -602,7 +617,7 @@ equal_items(const cbor_item_t *a, const cbor_item_t *b, size_t *work)
         return spend(work, 0) && number_of(a) == number_of(b);
     }
 
-    if (a->type != b->type || !spend(work, a->raw.len)) {
+    if (a->type != b->type || !spend(work, a->raw.len + b->raw.len)) {
         return 0;
     }
 

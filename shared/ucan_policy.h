@@ -26,9 +26,9 @@
 int ucan_policy_validate(bytes_t policy);
 
 /* 1 when a validated policy holds for the DAG-CBOR value args, else 0.
-   Lessens *work by the steps taken (about one for each byte compared and 16
-   for each statement); when it comes to 0 the answer is 0, whatever stands
-   around the statement. */
+   Lessens *work by the steps taken (about one for each byte compared or
+   walked and 16 for each statement); when it comes to 0 the answer is 0,
+   whatever stands around the statement. */
 int ucan_policy_match(bytes_t policy, bytes_t args, size_t *work);
 
 /* The same over args that cbor_read() has read, for who asks several. */

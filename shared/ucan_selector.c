@@ -55,6 +55,9 @@ static int parse_index(bytes_reader_t *r, int64_t *n);
 static int match_name(uint8_t c, int first);
 static int take_if(bytes_reader_t *r, uint8_t c);
 
+static size_t step_cost(const ucan_selector_step_t *step,
+    const ucan_selector_value_t *value);
+static int spend(size_t *work, size_t steps);
 static int apply_step(const ucan_selector_step_t *step,
     ucan_selector_value_t *value);
 static int apply_field(const ucan_selector_step_t *step,
@@ -114,6 +117,18 @@ ucan_selector_rc_t
 ucan_selector_resolve(bytes_t text, const cbor_item_t *root,
     ucan_selector_value_t *value)
 {
+    size_t  work;
+
+    work = SIZE_MAX;
+
+    return ucan_selector_resolve_within(text, root, value, &work);
+}
+
+
+ucan_selector_rc_t
+ucan_selector_resolve_within(bytes_t text, const cbor_item_t *root,
+    ucan_selector_value_t *value, size_t *work)
+{
     int                   rc;
     bytes_reader_t        r;
     ucan_selector_rc_t    last;
@@ -131,7 +146,9 @@ ucan_selector_resolve(bytes_t text, const cbor_item_t *root,
 
     while (bytes_reader_left(&r) != 0) {
 
-        if (parse_step(&r, &step) != 0) {
+        if (parse_step(&r, &step) != 0
+            || !spend(work, step_cost(&step, value)))
+        {
             set_null(value);
             return UCAN_SELECTOR_FAILED;
         }
@@ -436,6 +453,40 @@ take_if(bytes_reader_t *r, uint8_t c)
     }
 
     r->pos++;
+
+    return 1;
+}
+
+
+/* At most what apply_step() walks, as if bytes were compared: a field passes
+   over values, an index reads each; a slice and a "[]" are only numbers. */
+static size_t
+step_cost(const ucan_selector_step_t *step, const ucan_selector_value_t *value)
+{
+    size_t  cost;
+
+    cost = 4 + step->name.len;
+
+    if (step->type == UCAN_SELECTOR_FIELD) {
+        cost += value->item.raw.len / 2;
+
+    } else if (step->type == UCAN_SELECTOR_INDEX) {
+        cost += value->item.raw.len * 2;
+    }
+
+    return cost;
+}
+
+
+static int
+spend(size_t *work, size_t steps)
+{
+    if (*work < steps) {
+        *work = 0;
+        return 0;
+    }
+
+    *work -= steps;
 
     return 1;
 }

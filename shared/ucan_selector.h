@@ -47,6 +47,11 @@ int ucan_selector_begins(bytes_t text, const char *name);
 ucan_selector_rc_t ucan_selector_resolve(bytes_t text,
     const cbor_item_t *root, ucan_selector_value_t *value);
 
+/* The same, lessening *work by the steps taken (about one for each byte that
+   is walked); when it comes to 0 the resolution has failed. */
+ucan_selector_rc_t ucan_selector_resolve_within(bytes_t text,
+    const cbor_item_t *root, ucan_selector_value_t *value, size_t *work);
+
 /* Elements of a value that is a collection (list, bytes, values of a map);
    -1 when it is none. */
 int ucan_selector_count(const ucan_selector_value_t *value, size_t *count);

@@ -372,6 +372,10 @@ check_policy(ucan_walk_t *walk, const ucan_token_t *token, bytes_t args)
         return rc;
     }
 
+    if (!ucan_walk_spend(walk, token->policy.len)) {
+        return UCAN_POLICY;
+    }
+
     if (!walk->facts && ucan_policy_asks(token->policy, UCAN_HTTP_ARG)) {
         return UCAN_POLICY;
     }

@@ -324,8 +324,9 @@ test_depth(void)
 static void
 test_map_and_list(void)
 {
-    bytes_t      b;
-    cbor_item_t  map, item;
+    bytes_t         b;
+    cbor_item_t     map, key, item;
+    bytes_reader_t  r;
 
     /* { "a": [1, "x"], "b": h'00', "aa": true } */
 
@@ -346,6 +347,15 @@ test_map_and_list(void)
            && item.type == CBOR_LIST && item.count == 2
            && item.raw.len == 4 && item.body.len == 3,
            "a list has its raw bytes and its body");
+
+    bytes_reader_open(&r, b);
+
+    tap_ok(cbor_enter(&r, &map) == 0 && map.type == CBOR_MAP
+           && map.count == 3
+           && cbor_next(&r, &key) == 0 && bytes_equal_text(key.bytes, "a")
+           && cbor_enter(&r, &key) == 0 && key.type == CBOR_LIST
+           && cbor_next(&r, &key) == 0 && key.integer == 1,
+           "a map and a list in it are entered");
 
     tap_ok(cbor_list_get(&item, 2, &map) != 0, "a list ends");
     tap_ok(cbor_list_get(&item, 1, &map) == 0 && map.type == CBOR_TEXT

@@ -370,6 +370,110 @@ test_work(void)
 }
 
 
+/* A list of integers, one byte each, in "depth" more lists. */
+static void
+write_nested(bytes_writer_t *w, size_t depth, size_t count)
+{
+    size_t  i;
+
+    for (i = 0; i < depth; i++) {
+        cbor_write_list(w, 1);
+    }
+
+    cbor_write_list(w, count);
+
+    for (i = 0; i < count; i++) {
+        cbor_write_integer(w, 0);
+    }
+}
+
+
+/*
+ * What is walked, whether it is compared or not: at some ns for each byte none
+ * of these may go on and on.  Each is "[quantifier?, selector, operand]" over
+ * {"x": args}.
+ */
+
+static void
+test_walks(void)
+{
+    size_t           i, j, work;
+    bytes_t          policy, args;
+    uint8_t         *buf;
+    bytes_writer_t   w;
+
+    static const struct {
+        const char  *name;
+        const char  *selector;
+        int          each;
+        size_t       statements;
+        size_t       args_copies;     /* 0: "x" is one value */
+        size_t       args_depth;
+        size_t       args_count;
+        size_t       operand_depth;
+        size_t       operand_count;
+    } cases[] = {
+        { "a long operand for each of many items",
+          ".x", 1, 1, 0, 0, 20000, 0, 20000 },
+        { "a long operand deep in lists for each of many items",
+          ".x", 1, 1, 200, 40, 1, 40, 20000 },
+        { "an item deep in lists for each of many statements",
+          ".x[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]", 0,
+          200, 0, 15, 20000, 0, 1 },
+        { "the last item for each of many statements",
+          ".x[-1]", 0, 1000, 0, 0, 20000, 0, 1 },
+        { "a value behind long ones for each of many statements",
+          ".y", 0, 1000, 0, 0, 20000, 0, 1 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        make_reset();
+
+        buf = make_alloc(NULL, 128 * 1024);
+        bytes_writer_open(&w, buf, 128 * 1024);
+        cbor_write_map(&w, 1);
+        cbor_write_text(&w, bytes_of("x"));
+
+        if (cases[i].args_copies != 0) {
+            cbor_write_list(&w, cases[i].args_copies);
+        }
+
+        j = 0;
+
+        do {
+            write_nested(&w, cases[i].args_depth, cases[i].args_count);
+        } while (++j < cases[i].args_copies);
+
+        args = make_copy(&w);
+
+        bytes_writer_open(&w, buf, 128 * 1024);
+        cbor_write_list(&w, cases[i].statements);
+
+        for (j = 0; j < cases[i].statements; j++) {
+
+            if (cases[i].each) {
+                cbor_write_list(&w, 3);
+                cbor_write_text(&w, bytes_of("all"));
+                cbor_write_text(&w, bytes_of(cases[i].selector));
+            }
+
+            cbor_write_list(&w, 3);
+            cbor_write_text(&w, bytes_of("!="));
+            cbor_write_text(&w, bytes_of(cases[i].each ? "."
+                                                       : cases[i].selector));
+            write_nested(&w, cases[i].operand_depth, cases[i].operand_count);
+        }
+
+        policy = make_copy(&w);
+        work = WORK;
+
+        tap_ok(ucan_policy_validate(policy) == 0
+               && !ucan_policy_match(policy, args, &work) && work == 0,
+               "%s is work", cases[i].name);
+    }
+}
+
+
 static void
 test_asks(void)
 {
@@ -406,6 +510,7 @@ main(void)
     test_bytes();
     test_bounds();
     test_work();
+    test_walks();
     test_asks();
 
     return tap_done();

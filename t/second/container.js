@@ -101,7 +101,8 @@ function decodeContainer(text, max = INFLATED_MAX) {
     const map = cborDecode(bytes);
     const list = map instanceof Map && map.size === 1 && map.get("ctn-v1");
 
-    return Array.isArray(list) && list.length > 0 && list.every(Buffer.isBuffer)
+    return Array.isArray(list) && list.length > 0
+           && list.every(Buffer.isBuffer)
            ? list : fail("container: contents");
 }
 

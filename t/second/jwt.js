@@ -132,19 +132,23 @@ function isWellFormed(item) {
            && /^(?:\*|[^/]+\/(?:.*[^/])?)$/.test(item.get("can"));
 }
 
-// What one capability says about another; version: that of who grants.
+// What one capability says about another.  In 0.8 "ns/*" is an ability like
+// any other, so the same text in a later token would say more.
 
-function covers(d, cap, version) {
-    return d.with === cap.with && coversAbility(d.can, cap.can, version)
+function covers(d, cap, version, claimed) {
+    return d.with === cap.with
+           && coversAbility(d.can, cap.can, version, claimed)
            && [...d.caveat].every(([key, value]) =>
                   cap.caveat.has(key) && equal(value, cap.caveat.get(key)));
 }
 
-function coversAbility(a, b, version) {
+function coversAbility(a, b, version, claimed) {
     a = a.replace(/[A-Z]/g, (c) => c.toLowerCase());
     b = b.replace(/[A-Z]/g, (c) => c.toLowerCase());
 
-    return a === "*" || a === b
+    return a === "*"
+           || (a === b
+               && !(version === 8 && claimed > 8 && a.endsWith("/*")))
            || (version > 8 && a.endsWith("/*")
                && b.startsWith(a.slice(0, -1)));
 }
@@ -251,7 +255,7 @@ function decodeFacts(object) {
 
 function satisfies(cap, top, { object, facts }) {
     return cap.with === object.required.with
-           && coversAbility(cap.can, object.required.can, top.version)
+           && coversAbility(cap.can, object.required.can, top.version, 8)
            && [...cap.caveat].every(([key, value]) =>
                   facts && facts.has(key) && equal(value, facts.get(key)));
 }
@@ -275,7 +279,7 @@ function proves(path, cap, context) {
             proof.aud === token.iss && proof.version <= token.version
             && isSound(proof, object) && isNested(token, proof, readings)
             && proof.capabilities.some((d) =>
-                covers(d, cap, proof.version)
+                covers(d, cap, proof.version, token.version)
                 && proves([...path, proof], d, context))));
 }
 

@@ -114,6 +114,12 @@ is($node->get('/may/room/read?room=r_1', token => $t->{bare2})->status, 200,
    'the invocation alone is accepted');
 
 is(may($t->{jrun}), '510', 'a JWT without "ucans" lacks its proofs');
+
+$node->begin(GET => '/may/room/read?room=r_1', token => $t->{jrun})->abort
+    for 1 .. 100;
+
+is(may($t->{jrun}), '510',
+   '... whoever leaves while the store is asked for them');
 is(hand_in(chef => $t->{jroot}, $t->{jlink})->status, 201,
    'JWTs are handed in as well');
 is(may($t->{jrun}), '200', '... and the JWT alone is accepted, everywhere');

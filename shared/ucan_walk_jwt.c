@@ -509,6 +509,8 @@ match_owner(const ucan_walk_t *walk, bytes_t did, bytes_t resource)
         return 0;
     }
 
-    return !bytes_start_with(resource, bytes_of(UCAN_WALK_JWT_SCHEME))
+    /* what is cut before the subject would, as a prefix, cover all meshes */
+
+    return !bytes_start_with(resource, bytes_of("mesh:"))
            || bytes_equal(find_subject(resource), did);
 }

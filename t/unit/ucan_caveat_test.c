@@ -211,6 +211,11 @@ test_work(void)
     tap_ok(!ucan_caveat_covers(bytes_writer_view(&w), bytes_writer_view(&w),
                                &work) && work == 0,
            "but not for more work than allowed");
+
+    work = WORK;
+    tap_ok(ucan_caveat_covers(bytes_of("{ }"), bytes_writer_view(&w), &work)
+           && work <= WORK - bytes_writer_view(&w).len,
+           "to read a large one is work, whatever it is compared with");
 }
 
 

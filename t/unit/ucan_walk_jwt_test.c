@@ -184,6 +184,16 @@ test_resource_chain(void)
 
     ok_verdict(open_jwt(&chain, top, proofs), UCAN_UNTRUSTED_ROOT,
                "only the anchors own it");
+
+    top = make_jwt("mesh", "mesh",
+                   "{\"mesh:\":{\"*\":[{}]},\"mesh:/\":{\"*\":[{}]},"
+                   "\"https://api/\":{\"*\":[{}]}}",
+                   MAKE_NOW + 60, NULL);
+
+    ok_verdict(open_jwt(&chain, top, NULL), UCAN_OK, "an anchor's opens");
+    ok_verdict(require(&chain, "mesh://did:key:zOther/room/1", "", 1),
+               UCAN_UNTRUSTED_ROOT,
+               "no prefix makes an anchor own another mesh");
 }
 
 

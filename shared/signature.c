@@ -116,6 +116,13 @@ signature_len(const did_key_t *key)
 }
 
 
+int
+signature_twin(did_algorithm_t algorithm, bytes_t sig, bytes_writer_t *w)
+{
+    return signature_curve_twin(algorithm, sig, w);
+}
+
+
 const char *
 signature_jwt_name(did_algorithm_t algorithm)
 {

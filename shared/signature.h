@@ -37,6 +37,13 @@ int signature_verify(const did_key_t *key, bytes_t message, bytes_t sig);
 /* Bytes of every signature by such a key; 0 when it is none. */
 size_t signature_len(const did_key_t *key);
 
+/* Of an ECDSA signature the other one that is as good over the same message,
+   which anybody can make of it: R and the order less S, appended to w.  0, or
+   -1: no room, or there is none. */
+int signature_twin(did_algorithm_t algorithm, bytes_t sig, bytes_writer_t *w);
+
+#define SIGNATURE_TWIN_MAX     132   /* bytes of an ECDSA signature */
+
 #define SIGNATURE_VARSIG_MAX   16    /* bytes of a varsig header */
 
 /* The one JWT "alg" of a type of key: "EdDSA", "ES256", "ES256K", "RS256",

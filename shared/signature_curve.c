@@ -33,6 +33,7 @@ typedef struct {
     const char  *name;            /* as libcrypto has it; NULL: no curve */
     int          nid;
     size_t       len;             /* bytes of a coordinate */
+    const char  *order;           /* len bytes */
 } signature_curve_t;
 
 
@@ -49,10 +50,22 @@ static void write_padded(bytes_t number, size_t len, bytes_writer_t *w);
 
 
 static const signature_curve_t  signature_curves[DID_ALGORITHM_COUNT] = {
-    [DID_P256] =      { "P-256",     NID_X9_62_prime256v1, 32 },
-    [DID_SECP256K1] = { "secp256k1", NID_secp256k1,        32 },
-    [DID_P384] =      { "P-384",     NID_secp384r1,        48 },
-    [DID_P521] =      { "P-521",     NID_secp521r1,        66 }
+    [DID_P256] =      { "P-256",     NID_X9_62_prime256v1, 32,
+        "\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25\x51" },
+    [DID_SECP256K1] = { "secp256k1", NID_secp256k1,        32,
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"
+        "\xba\xae\xdc\xe6\xaf\x48\xa0\x3b\xbf\xd2\x5e\x8c\xd0\x36\x41\x41" },
+    [DID_P384] =      { "P-384",     NID_secp384r1,        48,
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xc7\x63\x4d\x81\xf4\x37\x2d\xdf"
+        "\x58\x1a\x0d\xb2\x48\xb0\xa7\x7a\xec\xec\x19\x6a\xcc\xc5\x29\x73" },
+    [DID_P521] =      { "P-521",     NID_secp521r1,        66,
+        "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xfa\x51\x86\x87\x83\xbf\x2f\x96\x6b\x7f\xcc\x01\x48\xf7\x09"
+        "\xa5\xd0\x3b\xb5\xc9\xb8\x89\x9c\x47\xae\xbb\x6f\xb7\x1e\x91\x38"
+        "\x64\x09" }
 };
 
 
@@ -255,6 +268,42 @@ signature_curve_decode(bytes_t der, size_t len, bytes_writer_t *w)
     write_padded(read_integer(&r), len, w);
 
     return (r.failed || w->failed) ? -1 : 0;
+}
+
+
+int
+signature_curve_twin(did_algorithm_t algorithm, bytes_t sig,
+    bytes_writer_t *w)
+{
+    int                       borrow, digit;
+    size_t                    i;
+    uint8_t                   s[SIGNATURE_CURVE_COORDINATE_MAX];
+    const uint8_t            *order;
+    const signature_curve_t  *curve;
+
+    curve = find_curve(algorithm);
+
+    if (curve == NULL || sig.len != curve->len * 2) {
+        return -1;
+    }
+
+    order = (const uint8_t *) curve->order;
+    borrow = 0;
+
+    for (i = curve->len; i != 0; i--) {
+        digit = order[i - 1] - sig.data[curve->len + i - 1] - borrow;
+        borrow = (digit < 0);
+        s[i - 1] = (uint8_t) digit;
+    }
+
+    if (borrow) {
+        return -1;
+    }
+
+    bytes_writer_put(w, sig.data, curve->len);
+    bytes_writer_put(w, s, curve->len);
+
+    return w->failed ? -1 : 0;
 }
 
 

@@ -52,5 +52,9 @@ int signature_curve_scalar(struct evp_pkey_st *private_key,
 int signature_curve_encode(bytes_t sig, bytes_writer_t *w);
 int signature_curve_decode(bytes_t der, size_t len, bytes_writer_t *w);
 
+/* signature_twin() of signature.h. */
+int signature_curve_twin(did_algorithm_t algorithm, bytes_t sig,
+    bytes_writer_t *w);
+
 
 #endif /* _SIGNATURE_CURVE_H_INCLUDED_ */

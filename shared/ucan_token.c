@@ -14,6 +14,9 @@
  */
 
 
+#include <sodium.h>
+
+#include "base64.h"
 #include "signature.h"
 #include "ucan_container.h"
 #include "ucan_envelope.h"
@@ -50,6 +53,7 @@ typedef struct {
 } ucan_token_unfold_t;
 
 
+static void hash_twin(ucan_token_t *token, bytes_t sig);
 static ucan_verdict_t parse_jwts(ucan_bundle_t *bundle, bytes_t token,
     bytes_t proofs, const ucan_limits_t *limits, ucan_memory_t *memory);
 static void open_unfold(ucan_token_unfold_t *u, ucan_bundle_t *bundle,
@@ -278,6 +282,53 @@ ucan_token_verify(ucan_token_t *token)
 }
 
 
+unsigned
+ucan_token_weight(const ucan_token_t *token)
+{
+    did_key_t  key;
+
+    if (token->iss.len == DID_ED25519_LEN || did_parse(token->iss, &key) != 0)
+    {
+        return 1;
+    }
+
+    switch (key.algorithm) {
+
+    case DID_SECP256K1:
+    case DID_P384:
+    case DID_P521:
+        return UCAN_TOKEN_WEIGHT_MAX;
+
+    default:
+        return 1;
+    }
+}
+
+
+const cid_t *
+ucan_token_twin(ucan_token_t *token)
+{
+    uint8_t         sig[SIGNATURE_TWIN_MAX];
+    did_key_t       key;
+    bytes_writer_t  w;
+
+    if (!token->asked_twin) {
+        token->asked_twin = 1;
+
+        bytes_writer_open(&w, sig, sizeof(sig));
+
+        if (token->iss.len != DID_ED25519_LEN
+            && did_parse(token->iss, &key) == 0
+            && signature_twin(key.algorithm, token->signature, &w) == 0)
+        {
+            hash_twin(token, bytes_writer_view(&w));
+        }
+    }
+
+    return token->has_twin ? &token->twin : NULL;
+}
+
+
 int
 ucan_token_did_valid(bytes_t text)
 {
@@ -345,6 +396,47 @@ ucan_verdict_slug(ucan_verdict_t verdict)
 {
     return ((size_t) verdict < ucan_verdict_count)
            ? ucan_verdicts[verdict].slug : "unknown";
+}
+
+
+/* Hashes the token as it was received but for the signature, which in an
+   envelope stands inside, in a JWT as the last segment. */
+static void
+hash_twin(ucan_token_t *token, bytes_t sig)
+{
+    size_t                    at;
+    uint8_t                   buf[base64_encoded_max(SIGNATURE_TWIN_MAX)];
+    bytes_writer_t            w;
+    crypto_hash_sha256_state  state;
+
+    if (token->kind == UCAN_TOKEN_JWT) {
+        at = token->signed_part.len + 1;
+
+        bytes_writer_open(&w, buf, sizeof(buf));
+
+        if (base64_encode(BASE64_URL, sig, &w) != 0) {
+            return;
+        }
+
+        sig = bytes_writer_view(&w);
+
+    } else {
+        at = (size_t) (token->signature.data - token->raw.data);
+    }
+
+    if (token->raw.len < at + sig.len) {
+        return;
+    }
+
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, token->raw.data, at);
+    crypto_hash_sha256_update(&state, sig.data, sig.len);
+    crypto_hash_sha256_update(&state, token->raw.data + at + sig.len,
+                              token->raw.len - at - sig.len);
+
+    token->twin.codec = token->cid.codec;
+    crypto_hash_sha256_final(&state, token->twin.digest);
+    token->has_twin = 1;
 }
 
 

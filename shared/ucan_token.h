@@ -27,6 +27,7 @@
 #define UCAN_TOKEN_PROOFS_MAX     64        /* links in one token */
 #define UCAN_TOKEN_CAPS_MAX       1024      /* 0.x capabilities in a bundle */
 #define UCAN_TOKEN_INFLATED_MAX   262144    /* bytes out of a gzip */
+#define UCAN_TOKEN_WEIGHT_MAX     8         /* of one signature */
 
 
 typedef enum {
@@ -100,6 +101,9 @@ typedef struct {
     size_t             proof_count;
     int64_t            exp;          /* seconds; only when has_exp */
     int64_t            nbf;          /* seconds; only when has_nbf */
+    cid_t              twin;         /* when has_twin */
+    unsigned           asked_twin:1; /* by ucan_token_twin() */
+    unsigned           has_twin:1;
     unsigned           has_exp:1;
     unsigned           has_nbf:1;
     unsigned           foreign:1;    /* it also names proofs by CIDs of other
@@ -177,6 +181,16 @@ ucan_token_t *ucan_bundle_find(const ucan_bundle_t *bundle,
 /* Checks the signature once and remembers.  UCAN_OK, UCAN_BAD_SIGNATURE or
    UCAN_UNSUPPORTED (issuer's key type). */
 ucan_verdict_t ucan_token_verify(ucan_token_t *token);
+
+/* What checking the signature costs, in checks of Ed25519: 1, also for P-256
+   and RSA; UCAN_TOKEN_WEIGHT_MAX for the curves without fast code (secp256k1,
+   P-384, P-521), which cost 6 to 10. */
+unsigned ucan_token_weight(const ucan_token_t *token);
+
+/* The CID that the same token has with the other signature (signature_twin()):
+   anybody can make it, and what is said of one CID holds for both.  NULL when
+   there is none, as of Ed25519 and RSA. */
+const cid_t *ucan_token_twin(ucan_token_t *token);
 
 /* 1 when text is a DID without path, query or fragment. */
 int ucan_token_did_valid(bytes_t text);

@@ -19,7 +19,9 @@
 static ucan_verdict_t check_window(const ucan_walk_t *walk,
     const ucan_token_t *token);
 static ucan_verdict_t check_revoked(ucan_walk_t *walk,
-    const ucan_token_t *token);
+    ucan_token_t *token);
+static int match_revoked_by(const ucan_walk_t *walk, ucan_token_t *token,
+    bytes_t did);
 static ucan_verdict_t check_signature(const ucan_walk_t *walk,
     ucan_token_t *token);
 static ucan_walk_set_t set_of(const ucan_walk_t *walk,
@@ -118,8 +120,8 @@ int
 ucan_walk_severed(ucan_walk_t *walk, ucan_walk_set_t taints,
     const ucan_token_t *above)
 {
-    size_t               i;
-    const ucan_token_t  *token;
+    size_t         i;
+    ucan_token_t  *token;
 
     for (i = 0; taints != 0; i++, taints >>= 1) {
 
@@ -134,9 +136,7 @@ ucan_walk_severed(ucan_walk_t *walk, ucan_walk_set_t taints,
             return 1;
         }
 
-        if (walk->trust->revoked_by(walk->trust->data, &token->cid,
-                                    above->iss))
-        {
+        if (match_revoked_by(walk, token, above->iss)) {
             ucan_walk_note(walk, UCAN_REVOKED, token);
             return 1;
         }
@@ -212,10 +212,13 @@ check_window(const ucan_walk_t *walk, const ucan_token_t *token)
 }
 
 
-/* Who cannot say by whom, says that all of them count. */
+/* Who cannot say by whom, says that all of them count.  A token that was
+   revoked stays so when somebody bends its signature. */
 static ucan_verdict_t
-check_revoked(ucan_walk_t *walk, const ucan_token_t *token)
+check_revoked(ucan_walk_t *walk, ucan_token_t *token)
 {
+    const cid_t         *twin;
+    ucan_revoked_t       revoked, bent;
     const ucan_trust_t  *trust;
 
     trust = walk->trust;
@@ -224,7 +227,15 @@ check_revoked(ucan_walk_t *walk, const ucan_token_t *token)
         return UCAN_OK;
     }
 
-    switch (trust->revoked(trust->data, &token->cid)) {
+    revoked = trust->revoked(trust->data, &token->cid);
+    twin = ucan_token_twin(token);
+
+    if (twin != NULL) {
+        bent = trust->revoked(trust->data, twin);
+        revoked = (bent > revoked) ? bent : revoked;
+    }
+
+    switch (revoked) {
 
     case UCAN_REVOKED_NOT:
         return UCAN_OK;
@@ -232,7 +243,7 @@ check_revoked(ucan_walk_t *walk, const ucan_token_t *token)
     case UCAN_REVOKED_BY:
 
         if (trust->revoked_by == NULL
-            || trust->revoked_by(trust->data, &token->cid, token->iss))
+            || match_revoked_by(walk, token, token->iss))
         {
             return UCAN_REVOKED;
         }
@@ -244,6 +255,20 @@ check_revoked(ucan_walk_t *walk, const ucan_token_t *token)
     default:
         return UCAN_REVOKED;
     }
+}
+
+
+static int
+match_revoked_by(const ucan_walk_t *walk, ucan_token_t *token, bytes_t did)
+{
+    const cid_t         *twin;
+    const ucan_trust_t  *trust;
+
+    trust = walk->trust;
+    twin = ucan_token_twin(token);
+
+    return trust->revoked_by(trust->data, &token->cid, did)
+           || (twin != NULL && trust->revoked_by(trust->data, twin, did));
 }
 
 

@@ -55,6 +55,7 @@ sub create {
             ucan_depth    8;
         }
 
+        location /later/  { empty_gif; ucan on; ucan_leeway 1h; }
         location /often/  { empty_gif; ucan on; ucan_replay off; }
         location /stored/ { empty_gif; ucan on; ucan_replay store; }
     }
@@ -122,6 +123,18 @@ is(status($mesh, $third), 200, '... and was not used up for elsewhere');
 is(status($mesh, $fourth, '/led/'), 200,
    'a request that is led on is still the same one');
 is(status($mesh, $fourth, '/led/'), 401, '... and was used by it');
+
+
+# A location that is lenient about the end takes no second use after it.
+
+my ($short) = invocations(1, exp => 2);
+my $ends    = time + 3;
+
+is(status($mesh, $short), 200, 'an invocation that ends soon is accepted');
+$mesh->wait_for(sub { time > $ends }, 20, 'its end');
+status($mesh, $_) for invocations(3);
+is(status($mesh, $short, '/later/'), 401,
+   '... and not again by a location with more leeway');
 
 
 # A session may come again; what cannot be remembered is no invocation.

@@ -103,6 +103,7 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_uint_t             differs;
     ngx_ucan_main_conf_t  *mcf;
 
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
     differs = ngx_ucan_conf_differs(conf);
 
     if (ngx_ucan_edge_merge(cf, &prev->edge, &conf->edge) != NGX_CONF_OK) {
@@ -159,9 +160,10 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->enable != NGX_UCAN_CONF_OFF) {
-        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
         mcf->used = 1;
     }
+
+    mcf->leeway_max = ngx_max(mcf->leeway_max, conf->leeway);
 
     return NGX_CONF_OK;
 }

@@ -48,6 +48,7 @@ typedef struct {
     size_t                     cache_bytes;
     ngx_thread_pool_t         *thread_pool; /* "default"; NULL: none */
     ngx_uint_t                 used;        /* 1: "ucan" is on somewhere */
+    ngx_int_t                  leeway_max;  /* seconds, of all locations */
 } ngx_ucan_main_conf_t;
 
 

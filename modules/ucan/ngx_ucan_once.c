@@ -243,17 +243,22 @@ ngx_ucan_once_get(ngx_http_request_t *r, const ucan_token_t *top)
 }
 
 
-/* It must be remembered for as long as it would be accepted. */
+/* It must be remembered for as long as it would be accepted, by whichever
+   location. */
 
 static ucan_verdict_t
 ngx_ucan_once_until(const ucan_trust_t *trust, const ucan_token_t *top,
     time_t *until)
 {
+    ngx_ucan_main_conf_t  *mcf;
+
+    mcf = trust->data;
+
     if (!top->has_exp || top->exp > ngx_time() + trust->session_max) {
         return UCAN_SESSION_TOO_LONG;
     }
 
-    *until = (time_t) top->exp + trust->leeway;
+    *until = (time_t) top->exp + mcf->leeway_max;
 
     return UCAN_OK;
 }

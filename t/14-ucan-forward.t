@@ -236,6 +236,18 @@ unlike(seen('/strict/', Cookie => "mesh=$t"), qr/Cookie/,
 like(seen('/strict/', 'Sec-WebSocket-Protocol' => "mesh.v1, bearer.$t"),
      qr/^Sec-WebSocket-Protocol: mesh\.v1\r$/m, '... and the subprotocol');
 
+# Blanks before a value are no part of it, for who finds and who takes away.
+
+for my $header ([ Authorization => "\tBearer $t" ],
+                [ Cookie => "\tmesh=$t" ], [ Cookie => "a=b;\tmesh=$t" ],
+                [ 'Sec-WebSocket-Protocol' => "mesh.v1,\tbearer.$t" ])
+{
+    $seen = seen('/strict/', @$header);
+    like($seen, qr/^Ucan-Issuer: \Q$ada\E\r$/m,
+         "$header->[0]: a token behind a tab counts");
+    unlike($seen, qr/\Q$t\E/, '... and is taken away');
+}
+
 $seen = seen('/logged/', Cookie => "a=b; mesh=$t", @bearer);
 like($seen, qr/^X-Seen: \|a=b\r$/m, 'variables are without it, too');
 

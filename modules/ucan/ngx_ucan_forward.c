@@ -244,6 +244,7 @@ static ngx_ucan_forward_fate_t
 ngx_ucan_forward_fate(const ngx_ucan_forward_list_t *list,
     const ngx_table_elt_t *h)
 {
+    bytes_t                         value;
     ngx_uint_t                      i, count;
     const ngx_ucan_source_place_t  *places;
 
@@ -260,6 +261,7 @@ ngx_ucan_forward_fate(const ngx_ucan_forward_list_t *list,
     }
 
     places = ngx_ucan_source_places(list->request, &count);
+    value = ngx_ucan_source_trim(h->value.data, h->value.len);
 
     for (i = 0; i < count; i++) {
 
@@ -270,8 +272,9 @@ ngx_ucan_forward_fate(const ngx_ucan_forward_list_t *list,
             /* credentials of another scheme are somebody else's */
 
             if (ngx_ucan_forward_named(h, "authorization", 13)
-                && h->value.len >= 6
-                && ngx_strncasecmp(h->value.data, (u_char *) "Bearer", 6)
+                && value.len >= 6
+                && ngx_strncasecmp((u_char *) value.data,
+                                   (u_char *) "Bearer", 6)
                    == 0)
             {
                 return NGX_UCAN_FORWARD_DROP;
@@ -378,7 +381,7 @@ ngx_ucan_forward_change(ngx_ucan_forward_list_t *list, ngx_table_elt_t *h)
 
     for (item = h->value.data; item < last; item = p + 1) {
 
-        while (item < last && *item == ' ') {
+        while (item < last && (*item == ' ' || *item == '\t')) {
             item++;
         }
 

@@ -48,7 +48,6 @@ static void ngx_ucan_source_read(const ngx_list_t *headers,
     ngx_ucan_source_header_t *header);
 static ngx_uint_t ngx_ucan_source_match(const ngx_table_elt_t *h,
     const ngx_str_t *name);
-static bytes_t ngx_ucan_source_trim(const u_char *data, size_t len);
 static ngx_uint_t ngx_ucan_source_is_own(ngx_http_request_t *r,
     const ngx_list_t *headers);
 static const ngx_list_t *ngx_ucan_source_kept(ngx_http_request_t *r);
@@ -523,9 +522,7 @@ ngx_ucan_source_match(const ngx_table_elt_t *h, const ngx_str_t *name)
 }
 
 
-/* Blanks at both ends are no part of a field (RFC 9110, 5.5). */
-
-static bytes_t
+bytes_t
 ngx_ucan_source_trim(const u_char *data, size_t len)
 {
     bytes_t  b;

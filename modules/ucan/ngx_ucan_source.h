@@ -62,6 +62,10 @@ const ngx_ucan_source_place_t *ngx_ucan_source_places(ngx_http_request_t *r,
 ngx_int_t ngx_ucan_source_find(ngx_http_request_t *r,
     ngx_ucan_source_t *source);
 
+/* Without the blanks at both ends, which are no part of a field (RFC 9110,
+   5.5); borrows. */
+bytes_t ngx_ucan_source_trim(const u_char *data, size_t len);
+
 /* To be called before headers are taken from r->headers_in: what they were
    stays known to ngx_ucan_source_find().  NGX_OK, NGX_ERROR: no memory. */
 ngx_int_t ngx_ucan_source_keep(ngx_http_request_t *r);

@@ -27,6 +27,12 @@ my $mesh = Mesh::Test->new(
         log_format      all  '$request|$request_uri|$uri|$args|$arg_token'
                              '|$query_string|$is_args|$http_referer|$status';
         large_client_header_buffers  4 8k;
+        server {
+            listen      127.0.0.1:%%PORT5%%;
+            error_page  400 @failed;
+            access_log  logs/access.log all;
+            location @failed { return 200 "$args|$request_uri"; }
+        }
     },
     server  => q{
         access_log  logs/access.log all;
@@ -273,6 +279,11 @@ is($mesh->raw("GET /open/?token=$t HTTP/1.1 x\r\n\r\n")->status, 400,
 is($mesh->raw("GET http://localhost/open/?token=$t HTTP/1.1\r\n"
               . "Host: localhost\r\nConnection: close\r\n\r\n")->status, 200,
    'in one that names its host');
+
+is($mesh->raw("GET /failed/?token=$t&a=1 HTTP/1.1\r\n$_\r\n",
+              port => $mesh->port(5))->body, 'a=1|/failed/?a=1',
+   'in one that fails early, on an error page')
+    for '', "Host: a\r\nHost: b\r\n", "Host: a\r\nContent-Length: x\r\n";
 
 my $count = () = $mesh->wait_for(sub {
     my $log = $mesh->access_log;

@@ -39,6 +39,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_ucan_query_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_ucan_query_failed_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_ucan_query_log_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_ucan_query_cut_request(ngx_http_request_t *r,
     const ngx_array_t *names);
@@ -168,6 +169,14 @@ ngx_ucan_query_init(ngx_conf_t *cf)
 
     *h = ngx_ucan_query_handler;
 
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_ucan_query_failed_handler;
+
     handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
 
     if (ngx_array_push(handlers) == NULL) {
@@ -192,12 +201,9 @@ ngx_ucan_query_handler(ngx_http_request_t *r)
 
     scf = ngx_http_get_module_srv_conf(r, ngx_http_ucan_module);
 
-    if (scf->names == NULL) {
-        return NGX_DECLINED;
-    }
-
     if (ngx_ucan_query_keep(r, scf->names) != NGX_OK
-        || ngx_ucan_query_cut_request(r, scf->names) != NGX_OK)
+        || (scf->names
+            && ngx_ucan_query_cut_request(r, scf->names) != NGX_OK))
     {
         /* what could not be cut must not be shown either */
 
@@ -213,7 +219,29 @@ ngx_ucan_query_handler(ngx_http_request_t *r)
 
 
 /* A request that failed before its phases: no server of it is known for
-   sure, so the names of all servers count. */
+   sure, so the names of all servers count.  An error_page leads it into
+   phases yet, behind the one above. */
+
+static ngx_int_t
+ngx_ucan_query_failed_handler(ngx_http_request_t *r)
+{
+    ngx_ucan_main_conf_t  *mcf;
+
+    if (r != r->main || ngx_ucan_query_kept(r)) {
+        return NGX_DECLINED;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_ucan_module);
+
+    if (ngx_ucan_query_keep(r, NULL) != NGX_OK
+        || ngx_ucan_query_cut_request(r, mcf->query.names) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
 
 static ngx_int_t
 ngx_ucan_query_log_handler(ngx_http_request_t *r)
@@ -221,7 +249,7 @@ ngx_ucan_query_log_handler(ngx_http_request_t *r)
     u_char                *p;
     ngx_ucan_main_conf_t  *mcf;
 
-    if (r->phase_handler != 0 || r != r->main) {
+    if (r != r->main || ngx_ucan_query_kept(r)) {
         return NGX_OK;
     }
 
@@ -431,7 +459,8 @@ ngx_ucan_query_is_separator(u_char c)
 }
 
 
-/* Remembers what is going to be cut out of r->args. */
+/* Remembers what is going to be cut out of r->args: names, or nothing
+   (NULL).  Marks the request as one that was seen. */
 
 static ngx_int_t
 ngx_ucan_query_keep(ngx_http_request_t *r, const ngx_array_t *names)
@@ -439,10 +468,6 @@ ngx_ucan_query_keep(ngx_http_request_t *r, const ngx_array_t *names)
     u_char              *p, *last, *item;
     ngx_array_t         *kept;
     ngx_pool_cleanup_t  *cln;
-
-    if (r->args.len == 0) {
-        return NGX_OK;
-    }
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_array_t));
 
@@ -457,6 +482,10 @@ ngx_ucan_query_keep(ngx_http_request_t *r, const ngx_array_t *names)
         != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (names == NULL || r->args.len == 0) {
+        return NGX_OK;
     }
 
     last = r->args.data + r->args.len;

@@ -218,7 +218,7 @@ ucan_chain_unchecked(const ucan_bundle_t *bundle, const ucan_trust_t *trust)
                 || ucan_walk_once(token)
                 || !trust->sealed(trust->data, &token->cid)))
         {
-            n++;
+            n += ucan_token_weight(token);
         }
     }
 
@@ -242,6 +242,7 @@ ucan_chain_allow_resource(ucan_chain_t *chain, bytes_t resource,
 
     want.with = resource;
     want.can = ability;
+    want.prefix = chain->trust->prefix;
     want.facts.json = facts;
 
     ucan_walk_open(&walk, chain->bundle, chain->trust, now);
@@ -550,6 +551,8 @@ find_any(ucan_chain_t *chain, ucan_walk_t *walk)
 
     if (top->kind == UCAN_TOKEN_JWT) {
         memset(&want, 0, sizeof(want));
+        want.prefix = walk->trust->prefix;
+
         return ucan_walk_jwt_find(walk, &want);
     }
 

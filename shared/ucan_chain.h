@@ -60,6 +60,9 @@ typedef struct {
     int64_t         session_max;  /* seconds from now a session may last;
                                      negative: for ever, only for tools that
                                      look at tokens that are no login */
+    unsigned        prefix:1;     /* 0.x: links may narrow a resource to what
+                                     lies below it, as ucan_resource_t; said
+                                     where such resources are asked for */
 
     /* asked for every token of a path before it counts; may be NULL */
     ucan_revoked_t  (*revoked)(void *data, const cid_t *cid);
@@ -74,7 +77,7 @@ typedef struct {
     int             (*sealed)(void *data, const cid_t *cid);
     void            (*seal)(void *data, const cid_t *cid);
 
-    void             *data;       /* of all four */
+    void            *data;        /* of all four */
 } ucan_trust_t;
 
 
@@ -148,14 +151,15 @@ ucan_verdict_t ucan_chain_require(ucan_chain_t *chain,
 size_t ucan_chain_missing(const ucan_bundle_t *bundle, cid_t *list,
     size_t max);
 
-/* How many tokens have a signature that was neither checked nor is known to
-   trust->sealed(): the most that a walk can cost now. */
+/* What the signatures weigh (ucan_token_weight()) that were neither checked
+   nor are known to trust->sealed(): the most that a walk can cost now. */
 size_t ucan_chain_unchecked(const ucan_bundle_t *bundle,
     const ucan_trust_t *trust);
 
 /* May the holder of a 0.x session do "ability" ("room/send") with any
-   resource?  "facts" is a JSON object, checked by the caller, that caveats
-   must agree with; empty: only the empty caveat passes. */
+   resource?  Resources cover what lies below them when trust->prefix is set.
+   "facts" is a JSON object, checked by the caller, that caveats must agree
+   with; empty: only the empty caveat passes. */
 ucan_verdict_t ucan_chain_allow_resource(ucan_chain_t *chain,
     bytes_t resource, bytes_t ability, bytes_t facts, int64_t now);
 

@@ -432,9 +432,7 @@ mark_live(mesh_chain_t *chain)
     size_t        i;
     mesh_link_t  *link;
 
-    prefix = chain->ask->opened
-             && chain->ask->resource != NULL
-             && chain->ask->resource->prefix;
+    prefix = chain->ask->trust->prefix;
 
     for (i = chain->count; i-- > 0; /* void */ ) {
 

@@ -347,6 +347,7 @@ read_resource(mesh_verify_t *v, const mesh_line_t *line)
     v->resource.with = bytes_of(with);
     v->resource.can = bytes_of(can != NULL ? can : "");
     v->resource.prefix = mesh_option_find(line, "prefix") ? 1 : 0;
+    v->trust.prefix = v->resource.prefix;
     v->ask.resource = &v->resource;
 
     if (facts == NULL) {

@@ -17,11 +17,12 @@
 #include "ngx_ucan_conf.h"
 #include "ngx_ucan_once.h"
 #include "ngx_ucan_replay.h"
+#include "ngx_ucan_require.h"
 #include "ngx_ucan_revocation.h"
 #include "ngx_ucan_seal.h"
 
 
-#define NGX_UCAN_CONF_INLINE           4        /* signatures, by default */
+#define NGX_UCAN_CONF_INLINE           4        /* weight, by default */
 #define NGX_UCAN_CONF_REVOCATION_SIZE  (4 * 1024 * 1024)
 #define NGX_UCAN_CONF_ENTRIES_MAX      (1024 * 1024)
 #define NGX_UCAN_CONF_MEMORY_MIN       (64 * 1024)
@@ -130,7 +131,10 @@ ngx_ucan_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
         conf->trust = differs ? NULL : prev->trust;
 
-        if (conf->trust == NULL) {
+        if (conf->trust == NULL
+            || conf->trust->prefix
+               != ngx_ucan_require_prefix(conf->edge.resource))
+        {
             conf->trust = ngx_ucan_conf_trust(cf, conf);
 
             if (conf->trust == NULL) {
@@ -206,8 +210,8 @@ ngx_ucan_conf_differs(ngx_ucan_loc_conf_t *conf)
 static ucan_trust_t *
 ngx_ucan_conf_trust(ngx_conf_t *cf, ngx_ucan_loc_conf_t *conf)
 {
-    ngx_array_t                *anchors;
-    ucan_trust_t               *trust;
+    ngx_array_t           *anchors;
+    ucan_trust_t          *trust;
     ngx_ucan_main_conf_t  *mcf;
 
     trust = ngx_pcalloc(cf->pool, sizeof(ucan_trust_t));
@@ -228,6 +232,7 @@ ngx_ucan_conf_trust(ngx_conf_t *cf, ngx_ucan_loc_conf_t *conf)
     trust->limits.inflated_max = conf->inflated_size;
     trust->leeway = conf->leeway;
     trust->session_max = conf->session_max;
+    trust->prefix = ngx_ucan_require_prefix(conf->edge.resource);
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ucan_module);
 

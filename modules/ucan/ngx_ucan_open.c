@@ -13,11 +13,11 @@
  *                 |
  *               look --proofs missing--> (store) --> found --> look
  *                 | none, or asked often enough
- *               check --few signatures--> walk ------------> done
- *                 | many
+ *               check --little to verify--> walk ----------> done
+ *                 | much
  *               submit --> (thread: walk) --> job_done ----> done
  *
- * Few or many is counted before anything is checked: what the shared zone
+ * Little or much is weighed before anything is checked: what the shared zone
  * does not know.  A job has a reference to the session and is the only one
  * that touches it until it is done; it knows nothing of the request.  When
  * the asker leaves meanwhile the job ends all the same, and its session is
@@ -240,7 +240,7 @@ ngx_ucan_open_check(ngx_ucan_open_t *open)
 }
 
 
-/* Signatures that may have to be checked. */
+/* What the signatures weigh that may have to be checked. */
 
 static ngx_uint_t
 ngx_ucan_open_count(ngx_ucan_session_t *s, const ngx_ucan_loc_conf_t *lcf)
@@ -257,7 +257,8 @@ ngx_ucan_open_count(ngx_ucan_session_t *s, const ngx_ucan_loc_conf_t *lcf)
     n = ngx_ucan_session_unchecked(s, mcf->seal_zone);
 
     ngx_ucan_metric_add(NGX_UCAN_METRIC_ZONE_HIT, s->known);
-    ngx_ucan_metric_add(NGX_UCAN_METRIC_ZONE_MISS, n);
+    ngx_ucan_metric_add(NGX_UCAN_METRIC_ZONE_MISS,
+                        ngx_ucan_session_count(s, UCAN_TOKEN_UNCHECKED));
 
     return n;
 }

@@ -267,6 +267,15 @@ ngx_ucan_require_resource_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+ngx_uint_t
+ngx_ucan_require_prefix(const void *resource)
+{
+    const ngx_ucan_require_resource_t  *conf = resource;
+
+    return conf && conf->prefix;
+}
+
+
 /* Begins with a scheme, or with a variable that may. */
 
 static ngx_uint_t

@@ -26,6 +26,9 @@ char *ngx_ucan_require_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_ucan_require_resource_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* 1 when what that left covers what lies below it. */
+ngx_uint_t ngx_ucan_require_prefix(const void *resource);
+
 /* Asks for each requirement, in order; all must hold, or any where the
    location says so; and before them what "ucan_bind" asks.  UCAN_OK, or the
    first verdict that is not, and *command is the one it is about (conf

@@ -204,7 +204,7 @@ ngx_ucan_session_unchecked(ngx_ucan_session_t *s, ngx_shm_zone_t *zone)
             continue;
         }
 
-        n++;
+        n += ucan_token_weight(token);
     }
 
     s->known = ngx_ucan_session_count(s, UCAN_TOKEN_SIGNED);

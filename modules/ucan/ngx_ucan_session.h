@@ -82,7 +82,8 @@ ngx_uint_t ngx_ucan_session_single(const ngx_ucan_session_t *s);
 /* 1 when some policy may look at the facts of a request. */
 ngx_uint_t ngx_ucan_session_asks(const ngx_ucan_session_t *s);
 
-/* Signatures that may have to be checked yet; those that zone (NULL: none)
+/* What the signatures weigh (ucan_token_weight()) that may have to be checked
+   yet; those that zone (NULL: none)
    knows as good are taken as checked from here on. */
 ngx_uint_t ngx_ucan_session_unchecked(ngx_ucan_session_t *s,
     ngx_shm_zone_t *zone);

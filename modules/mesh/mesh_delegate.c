@@ -44,6 +44,7 @@ static int read_options(mesh_delegate_t *d, const mesh_line_t *line);
 static int read_commands(mesh_delegate_t *d, const mesh_line_t *line);
 static int read_subject(mesh_delegate_t *d, const mesh_line_t *line);
 static int find_subject(mesh_delegate_t *d);
+static bytes_t subject_of(const ucan_token_t *token);
 static int delegate_v1(mesh_delegate_t *d, const mesh_line_t *line);
 static int check_covered(const mesh_delegate_t *d, bytes_t command);
 static int sign_v1(mesh_delegate_t *d, bytes_t command, bytes_t policy);
@@ -253,7 +254,12 @@ read_subject(mesh_delegate_t *d, const mesh_line_t *line)
 
     d->subject = d->issuer;
 
-    if (d->from.envelope_count != 0) {
+    /* what is asked for by "--resource" is about no mesh */
+
+    if (d->from.envelope_count != 0
+        || (d->from.jwt_count != 0 && d->command_count != 0
+            && d->mint.version != UCAN_TOKEN_VERSION_V1))
+    {
         return find_subject(d);
     }
 
@@ -261,13 +267,13 @@ read_subject(mesh_delegate_t *d, const mesh_line_t *line)
 }
 
 
-/* The one subject that the proofs for this issuer are about. */
+/* The one subject that the proofs are about. */
 static int
 find_subject(mesh_delegate_t *d)
 {
     int             rc;
     size_t          i;
-    bytes_t         found;
+    bytes_t         found, subject;
     ucan_bundle_t   bundle;
 
     rc = mesh_source_open(&d->from, &bundle);
@@ -279,9 +285,9 @@ find_subject(mesh_delegate_t *d)
 
     for (i = 0; i < bundle.count; i++) {
 
-        if (bundle.tokens[i].sub.len == 0
-            || bytes_equal(bundle.tokens[i].sub, found))
-        {
+        subject = subject_of(&bundle.tokens[i]);
+
+        if (subject.len == 0 || bytes_equal(subject, found)) {
             continue;
         }
 
@@ -290,7 +296,7 @@ find_subject(mesh_delegate_t *d)
                                      "name one with \"--subject\"");
         }
 
-        found = bundle.tokens[i].sub;
+        found = subject;
     }
 
     if (found.len != 0) {
@@ -298,6 +304,19 @@ find_subject(mesh_delegate_t *d)
     }
 
     return MESH_OK;
+}
+
+
+/* In 0.x who issued the root owns what the chain is about. */
+static bytes_t
+subject_of(const ucan_token_t *token)
+{
+    if (token->kind != UCAN_TOKEN_JWT) {
+        return token->sub;
+    }
+
+    return (token->proof_count == 0 && !token->foreign)
+           ? token->iss : bytes_make(NULL, 0);
 }
 
 

@@ -294,6 +294,12 @@ check_header(const json_scan_t *header, json_scan_t *algorithm)
         return UCAN_MALFORMED;
     }
 
+    /* what must be understood is not (RFC 7515, 4.1.11) */
+
+    if (json_scan_find(header, "crit", &value) == 0) {
+        return UCAN_UNSUPPORTED;
+    }
+
     return UCAN_OK;
 }
 

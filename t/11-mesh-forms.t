@@ -45,7 +45,7 @@ sub session {
                                  '--command', '/room'));
     $at->save('second', $at->mesh('delegate', @format, '--key', 'ada.key',
                                   '--from', 'first', '--to', $holder,
-                                  '--subject', $mesh, @read));
+                                  @read));
 
     my $token = $at->mesh('token', @format, '--key', $key, @ask, '--proof',
                           'second');
@@ -226,6 +226,18 @@ subtest 'resources' => sub {
            'refused: policy-refused', '... when its caveat agrees');
         is($at->verdict(@words), 'refused: policy-refused',
            '... with what is stated');
+
+        $at->save('above', $at->mesh('delegate', @format, 'data/mesh.key',
+                                     '--to', $did{bot}, '--resource', $with,
+                                     '--ability', 'note/read'));
+        ($token, @proofs) = split /\n/,
+            $at->mesh('delegate', @format, 'bot.key', '--to', $mesh,
+                      '--from', 'above', @note, '--expires', '1h');
+        @words = ($token, map({ ('--proofs', $_) } @proofs), @ask, @note);
+
+        is(join(', ', $at->verdict(@words), $at->verdict(@words, '--prefix')),
+           'refused: capability-widened, accepted: ok',
+           '... a link to what lies below needs --prefix');
     }
 
     $at->mesh('delegate', '--format', '0.9', '--key', 'ada.key', '--to',

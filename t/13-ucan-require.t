@@ -63,11 +63,23 @@ my $mesh = Mesh::Test->new(
             location /outer/read/ { empty_gif; ucan_require /room/read; }
         }
 
+        location /below/ {
+            empty_gif;
+            ucan_require   /file/read;
+            ucan_resource  https://example.org/$arg_file prefix;
+
+            location /below/exact/ {
+                empty_gif;
+                ucan_resource  https://example.org/$arg_file;
+            }
+        }
+
         location /none/ { empty_gif; ucan off; }
         location /maybe/ { empty_gif; ucan optional; }
     },
 )->start;
 
+my $files = 'https://example.org';
 my $token = Mesh::Test::Mint->mint(<<"END");
 delegation read aud=ada cmd=/room/read
 delegation list aud=ada cmd=/room/list
@@ -90,6 +102,10 @@ container act_2 list=read,act_2
 jwt root aud=ann caps={"mesh://$did/room/r_1":{"room/read":[{}]}} exp=7200
 jwt ann iss=ann caps={"mesh://$did/room/r_1":{"room/read":[{}]}} prf=root
 header proofs list=root
+
+jwt above aud=ann caps={"$files/a/":{"file/read":[{}]}} exp=7200
+jwt narrow iss=ann caps={"$files/a/b":{"file/read":[{}]}} prf=above
+header above list=above
 END
 
 sub status {
@@ -167,6 +183,15 @@ is(status(ann => '/arg/?room=r_1', %proofs), 200,
    'a 0.10 capability is for its resource');
 is(status(ann => '/arg/?room=r_2', %proofs), 403, '... and no other');
 is(status(ann => '/send/?room=r_1', %proofs), 403, '... and its ability');
+
+my %above = (headers => { ucans => $token->{above} });
+
+is(status(narrow => '/below/?file=a/b', %above), 200,
+   'with "prefix" a link may narrow to what lies below');
+is(status(narrow => '/below/?file=a/b/c', %above), 200, '... which covers');
+is(status(narrow => '/below/?file=a/x', %above), 403, '... and no more');
+is(status(narrow => '/below/exact/?file=a/b', %above), 401,
+   '... and without it is no chain');
 
 
 # Invocations.

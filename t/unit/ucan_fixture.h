@@ -30,6 +30,7 @@ static struct {
     unsigned  sealed;
     unsigned  seals;
     int       know;            /* all signatures are known */
+    int       prefix;          /* 0.x resources cover what lies below */
 } memo;
 
 
@@ -123,6 +124,7 @@ trust_mesh(void)
     trust.anchors = &did;
     trust.anchor_count = 1;
     trust.session_max = 86400;
+    trust.prefix = (memo.prefix != 0);
     trust.revoked = match_revoked;
     trust.revoked_by = match_revoked_by;
     trust.sealed = find_seal;

@@ -197,6 +197,54 @@ test_resource_chain(void)
 }
 
 
+/* A link may narrow to what lies below its proof's resource, where the trust
+   says so and at a slash. */
+static void
+test_prefix_opens(void)
+{
+    size_t        i;
+    bytes_t       proofs[2], top;
+    ucan_chain_t  chain;
+
+    static const struct {
+        const char      *name;
+        const char      *caps;
+        int              below;
+        ucan_verdict_t   rc;
+    } cases[] = {
+        { "narrower, bytewise", "{\"https://x/a/b\":{\"f/r\":[{}]}}", 0,
+          UCAN_WIDENED },
+        { "narrower, prefix", "{\"https://x/a/b\":{\"f/r\":[{}]}}", 1,
+          UCAN_OK },
+        { "wider, prefix", "{\"https://x/\":{\"f/r\":[{}]}}", 1,
+          UCAN_WIDENED },
+        { "a longer name, prefix", "{\"https://x/ab\":{\"f/r\":[{}]}}", 1,
+          UCAN_WIDENED }
+    };
+
+    proofs[0] = make_jwt("mesh", "alice",
+                         "{\"https://x/a\":{\"f/r\":[{}]}}", MAKE_NOW + 60,
+                         NULL);
+    proofs[1] = bytes_make(NULL, 0);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        top = make_jwt("alice", "mesh", cases[i].caps, MAKE_NOW + 60, proofs);
+        reset();
+        memo.prefix = cases[i].below;
+
+        ok_verdict(open_jwt(&chain, top, proofs), cases[i].rc,
+                   cases[i].name);
+
+        if (cases[i].rc == UCAN_OK) {
+            ok_verdict(ucan_chain_alive(&chain, MAKE_NOW), UCAN_OK,
+                       "and lives on");
+        }
+    }
+
+    memo.prefix = 0;
+}
+
+
 int
 main(void)
 {
@@ -207,6 +255,7 @@ main(void)
     test_jwt_windows();
     test_resource();
     test_resource_chain();
+    test_prefix_opens();
 
     return tap_done();
 }

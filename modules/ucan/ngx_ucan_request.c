@@ -34,11 +34,8 @@ static void ngx_ucan_request_cleanup(void *data);
 
 
 ngx_ucan_request_t *
-ngx_ucan_request_authenticate(ngx_http_request_t *r,
-    const ucan_trust_t *trust)
+ngx_ucan_request_authenticate(ngx_http_request_t *r)
 {
-    (void) trust;
-
     return ngx_ucan_request_begin(r, NULL);
 }
 

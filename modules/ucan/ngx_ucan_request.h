@@ -43,8 +43,7 @@ typedef struct {
 
 /* Finds out who asks, once for each trust, at once: for who cannot wait.
    Sends and logs nothing.  NULL: out of memory. */
-ngx_ucan_request_t *ngx_ucan_request_authenticate(ngx_http_request_t *r,
-    const ucan_trust_t *trust);
+ngx_ucan_request_t *ngx_ucan_request_authenticate(ngx_http_request_t *r);
 
 /* The same for the access phase: when waiting is set, the phases of r run
    again as soon as it is known. */

@@ -492,7 +492,7 @@ ngx_ucan_variable_find(ngx_http_request_t *r)
         return NULL;
     }
 
-    return ngx_ucan_request_authenticate(r, lcf->trust);
+    return ngx_ucan_request_authenticate(r);
 }
 
 

@@ -587,6 +587,55 @@ test_verdicts(void)
 }
 
 
+/* So that few of the slow ones are as many as many of the others. */
+static void
+test_weights(void)
+{
+    size_t        i;
+    ucan_token_t  token;
+
+    static const struct {
+        const char  *did;
+        unsigned     weight;
+    } cases[] = {
+        { "did:key:z6MksgwxsE7u2P3NoGgfxT1xXE7nkWawxwaHhS99GgK6"
+          "odEA",
+          1 },
+        { "did:key:zDnaeuUiGaVed3CAqz17bz63ex8zxQJz9KRcxX2KfK9f"
+          "H3uaK",
+          1 },
+        { "did:key:zQ3shVUCKRjBywQWNYGiK9LrWpifp5MhowtSaLSj1GSG"
+          "jFCc3",
+          UCAN_TOKEN_WEIGHT_MAX },
+        { "did:key:z82LkkaXvfeWHyDEEKyxZh1qHAhR7SRdjyVKuC9xoNsp"
+          "NNndGTqnTYw3SgJ8WPva8RFQvV3",
+          UCAN_TOKEN_WEIGHT_MAX },
+        { "did:key:z2J9gcGLD5qVqTgoTcPeHKEyQMn4cg4JMGTHcATPxw3Q"
+          "vqPCTorAmnC3c1ngAAtmhREqUkLuYyGzZFNGQaX2Cy21fqwyW6NK",
+          UCAN_TOKEN_WEIGHT_MAX },
+        { "did:key:z4MXj1wBzi9jUstyNuNcGFmYFYc1es6odq1U6M9G4Wgu"
+          "ENRAmvcN234jDBGmQEgYzmahXmn4cugwAhm8oQDtG74YgPhdPLFY"
+          "szJ3RR13gPpLPHdkcDECSyZDpQmqhrny6wPjd93dJpwHzi4y2HAD"
+          "7N8qb9d9Deh2jV4dD5snTWiqAHapfJhep2HVm1KsP59TMHHybnUK"
+          "q96tx9nyD5ZxEwyYDeLGvv2DzijDvHKEBuNVRyHXpWo6xJ5zVxiW"
+          "MnrZ95ZjsNL1DzoaXHUAAyHbBZw9zxpssUGjR83ECTqnG3nHtrPK"
+          "J7ywzrDAZNZPb6j4RxGA4km1LBMCTsvym47LuJjnpn4g4swqoWzX"
+          "CaHh4Y8PN8M7EanoA",
+          1 }
+    };
+
+    memset(&token, 0, sizeof(token));
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        token.iss = bytes_of(cases[i].did);
+
+        tap_ok(ucan_token_weight(&token) == cases[i].weight,
+               "a signature of %.20s... weighs %u", cases[i].did,
+               cases[i].weight);
+    }
+}
+
+
 int
 main(void)
 {
@@ -606,6 +655,7 @@ main(void)
     test_seal();
     test_dids();
     test_verdicts();
+    test_weights();
 
     return tap_done();
 }

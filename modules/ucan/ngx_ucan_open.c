@@ -188,6 +188,8 @@ ngx_ucan_open_found(void *data, bytes_t *found, ngx_uint_t n)
     open->looking = 0;
     open->waiting = 0;
 
+    open->unsure = (found == NULL);
+
     if (n == 0) {
         open->rounds = NGX_UCAN_OPEN_ROUNDS;
     }

@@ -35,6 +35,7 @@ typedef struct {
     ngx_uint_t              running;
     bytes_t                *found;    /* in rows of the jobs */
     ngx_uint_t              n;
+    ngx_uint_t              failed;   /* questions without an answer */
 } ngx_ucan_proofs_t;
 
 
@@ -224,12 +225,18 @@ ngx_ucan_proofs_done(ngx_mesh_store_job_t *job)
     proofs->jobs[proofs->job_count++] = job;
 
     asked = job->read_count;
+    proofs->failed += (job->rc != STORE_OK);
 
     for (i = 0; job->rc == STORE_OK && i < job->read_count; i++) {
 
         if (job->rows[i].rc == STORE_OK && job->rows[i].count != 0) {
             proofs->found[proofs->n++] = job->rows[i].rows[0].value;
             asked--;
+
+        } else if (job->rows[i].rc != STORE_OK
+                   && job->rows[i].rc != STORE_ABSENT)
+        {
+            proofs->failed++;
         }
     }
 
@@ -243,7 +250,10 @@ ngx_ucan_proofs_done(ngx_mesh_store_job_t *job)
     ngx_queue_remove(&proofs->link);
     ngx_queue_init(&proofs->link);
 
-    if (proofs->data) {
+    if (proofs->data && proofs->failed) {
+        proofs->handler(proofs->data, NULL, 0);
+
+    } else if (proofs->data) {
         proofs->handler(proofs->data, proofs->found, proofs->n);
     }
 

@@ -23,7 +23,8 @@
 
 
 /* found: the tokens (JWT or envelope, as received) that are known, in any
-   order, n of them; borrowed until it returns.  n is 0 when none is. */
+   order, n of them; borrowed until it returns.  n is 0 when none is; found is
+   NULL when the store did not answer all that was asked. */
 typedef void (*ngx_ucan_proofs_pt)(void *data, bytes_t *found, ngx_uint_t n);
 
 

@@ -78,7 +78,7 @@ static ngx_mesh_conf_number_t  ngx_http_ucan_inflated_size = {
 };
 
 static ngx_mesh_conf_number_t  ngx_http_ucan_inline = {
-    NGX_MESH_CONF_COUNT, 0, UCAN_TOKEN_COUNT_MAX, "a number from 0 to 64"
+    NGX_MESH_CONF_COUNT, 0, 8 * UCAN_TOKEN_COUNT_MAX, "a number from 0 to 512"
 };
 
 

@@ -306,9 +306,7 @@ ngx_ucan_once_store(ngx_ucan_once_t *once, time_t until)
     once->job = job;
     once->state = NGX_UCAN_ONCE_WAITING;
 
-    if (!r->discard_body && !r->reading_body) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
+    ngx_ucan_request_wait(r);
 
     return NGX_AGAIN;
 }
@@ -350,10 +348,8 @@ ngx_ucan_once_op(ngx_mesh_store_job_t *job, const u_char *digest,
 static void
 ngx_ucan_once_stored(ngx_mesh_store_job_t *job)
 {
-    store_rc_t           rc;
-    ngx_connection_t    *c;
-    ngx_ucan_once_t     *once;
-    ngx_http_request_t  *r;
+    store_rc_t        rc;
+    ngx_ucan_once_t  *once;
 
     once = job->data;
     rc = job->write.rc;
@@ -375,19 +371,7 @@ ngx_ucan_once_stored(ngx_mesh_store_job_t *job)
         once->state = NGX_UCAN_ONCE_FAILED;
     }
 
-    r = once->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    if (!r->discard_body && !r->reading_body) {
-        r->read_event_handler = ngx_http_block_reading;
-    }
-
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
-    ngx_http_run_posted_requests(c);
+    ngx_ucan_request_continue(once->request);
 }
 
 

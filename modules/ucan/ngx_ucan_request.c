@@ -229,9 +229,6 @@ ngx_ucan_request_publish(ngx_ucan_request_t *ctx)
 }
 
 
-/* The request waits in its access phase; a client that leaves is noticed, and
-   a stray event finds the phase waiting. */
-
 static ngx_int_t
 ngx_ucan_request_park(ngx_ucan_request_t *ctx)
 {
@@ -250,10 +247,7 @@ ngx_ucan_request_park(ngx_ucan_request_t *ctx)
     cln->data = ctx;
 
     ctx->waiting = 1;
-
-    if (!r->discard_body && !r->reading_body) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
+    ngx_ucan_request_wait(r);
 
     return NGX_OK;
 }
@@ -262,16 +256,31 @@ ngx_ucan_request_park(ngx_ucan_request_t *ctx)
 static void
 ngx_ucan_request_resume(ngx_ucan_open_t *open)
 {
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
     ngx_ucan_request_t  *ctx;
 
     ctx = open->data;
-    r = ctx->request;
-    c = r->connection;
 
     ctx->waiting = 0;
     ngx_ucan_request_finish(ctx);
+    ngx_ucan_request_continue(ctx->request);
+}
+
+
+void
+ngx_ucan_request_wait(ngx_http_request_t *r)
+{
+    if (!r->discard_body && !r->reading_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+}
+
+
+void
+ngx_ucan_request_continue(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
 

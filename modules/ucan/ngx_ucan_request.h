@@ -53,5 +53,13 @@ ngx_ucan_request_t *ngx_ucan_request_open(ngx_http_request_t *r);
    nothing. */
 ngx_ucan_request_t *ngx_ucan_request_find(ngx_http_request_t *r);
 
+/* The request waits in its access phase: a client that leaves is noticed, and
+   a stray event finds the phase waiting. */
+void ngx_ucan_request_wait(ngx_http_request_t *r);
+
+/* Its phases run again, from an event of somebody else; r may be gone after
+   it. */
+void ngx_ucan_request_continue(ngx_http_request_t *r);
+
 
 #endif /* _NGX_UCAN_REQUEST_H_INCLUDED_ */

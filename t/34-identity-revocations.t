@@ -234,6 +234,47 @@ is($node->get('/api/ucan/revocations?limit=0')->status, 400,
    'nor can any limit');
 
 
+# What the mesh command makes is taken as it is.
+
+sub command {
+    my ($rc, $out, $err) = $node->mesh(@_);
+
+    die "mesh @_: $err" if $rc != 0;
+    chomp $out;
+
+    return $out;
+}
+
+my $data = $node->data;
+
+my ($erin, $finn) = map {
+    command('key', 'new', "$data/$_.key") =~ /(did:key:\w+)/
+} qw(erin finn);
+
+$node->write_file('erin.proof', command(
+    'delegate', '--key', "$data/mesh.key", '--to', $erin,
+    '--command', '/room/read'));
+my $given = $node->write_file('finn.proof', command(
+    'delegate', '--key', "$data/erin.key", '--to', $finn,
+    '--from', $node->prefix . '/erin.proof', '--command', '/room/read'));
+my $finns = command('token', '--key', "$data/finn.key",
+                    '--audience', "$data/mesh.did", '--proof', $given);
+
+is(said($finns), '200', 'what erin gave finn opens the door');
+
+my ($void) = grep { $_->{issuer} eq $erin }
+             @{ Mesh::Test->json_decode(
+                    command('inspect', '--json', $given))->{tokens} };
+
+$reply = $node->request(POST => '/api/ucan/revocations',
+    headers => { 'Content-Type' => 'application/json' },
+    body    => command('revoke', $void->{cid}, '--key', "$data/erin.key",
+                       '--proof', $given, '--body'));
+
+is($reply->status, 201, 'what "mesh revoke --body" prints is a revocation');
+is(said($finns), '401', '... and shuts it');
+
+
 # For good.
 
 $node->stop;

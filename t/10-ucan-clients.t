@@ -79,6 +79,12 @@ $trust
             ucan          on;
             ucan_require  /room/read/again room=r_1;
         }
+        location /file {
+            empty_gif;
+            ucan           on;
+            ucan_require   /file/read;
+            ucan_resource  https://example.org/f/\$arg_n;
+        }
     },
 )->start;
 
@@ -172,5 +178,15 @@ for my $client (sort keys %made) {
     }
 }
 
+# Any URI may be what they are about.
+
+my $files = $made{ucans}{files};
+
+for my $name (sort keys %$files) {
+    is(status('/file?n=1', $files->{$name}), 200,
+       "ucans: a resource of its own, $name");
+    is(status('/file?n=2', $files->{$name}), 403, '... and not another');
+    is(status('/read', $files->{$name}), 403, '... nor a room');
+}
 
 done_testing;

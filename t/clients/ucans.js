@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 
 // Tokens of UCAN 0.8.1 by the npm package "ucans", for a service: one line of
-// JSON with { roots, sessions, later }, the last ones not for this service or
-// not by somebody it trusts.  Needs NODE_PATH.
+// JSON with { roots, sessions, later, files }: good for "mesh:" resources, good
+// for nothing, good for a URI of https.  Needs NODE_PATH.
 //
 //     node ucans.js SERVICE
 
@@ -76,6 +76,14 @@ async function main() {
             LIFE - 1),
     };
 
+    const file = { with: { scheme: "https", hierPart: "//example.org/f/1" },
+                   can: { namespace: "file", segments: ["read"] } };
+    const files = {
+        "depth 1": await chain(root, [], [file]),
+        "depth 3": await chain(root, [ada, bob], [file]),
+        "depth 2, RSA": await chain(rsaRoot, [rsaHolder], [file]),
+    };
+
     const later = {
         "for another service": await token(root, ada.did(),
                                            [capability(root)], []),
@@ -95,7 +103,7 @@ async function main() {
     };
 
     console.log(JSON.stringify({ roots: [root.did(), rsaRoot.did()],
-                                 sessions, later }));
+                                 sessions, later, files }));
 }
 
 main();

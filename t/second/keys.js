@@ -102,9 +102,11 @@ function rsaKey(type, raw) {
     const key = crypto.createPublicKey({ key: raw, format: "der",
                                          type: "pkcs1" });
     const bits = key.asymmetricKeyDetails.modulusLength;
+    const { n, e } = key.export({ format: "jwk" });
+    const isEven = (text) => Buffer.from(text, "base64url").at(-1) % 2 === 0;
 
     if (!key.export({ format: "der", type: "pkcs1" }).equals(raw)
-        || bits < 2048 || bits > 8192)
+        || bits < 2048 || bits > 8192 || isEven(n) || isEven(e))
     {
         fail("did: rsa");
     }

@@ -5,51 +5,62 @@
 
 
 /*
- * Two trees over the same entries, by digest and by end, in shared memory
- * under the slab mutex of the zone (the one that the master opens again when
- * a worker is killed while holding it).  Each addition first frees a few
- * whose end has passed, so the zone holds about what is alive; a full zone is
- * one that is full of invocations that could still be replayed.
+ * A hash over the digests and a tree over the ends of the same entries, in
+ * shared memory under the slab mutex of the zone (the one that the master
+ * opens again when a worker is killed while holding it).  Each addition first
+ * frees a few whose end has passed, so the zone holds about what is alive; a
+ * full zone is one that is full of invocations that could still be replayed.
  *
- * An entry is linked by its end first: one that a killed worker left in that
- * tree only is freed like any other.
+ * A hash, since digests come in no order: each step down a tree of them is a
+ * line of memory that nobody has touched lately.  Ends grow with the time, so
+ * their tree is met where it is warm.
+ *
+ * An entry is linked by its end first and enters its chain by one store: one
+ * that a killed worker left in the tree only is freed like any other.
  *
  * A reload hands the zone over as long as its size stays.
  */
 
 
+#include <sodium.h>
+
 #include "ngx_ucan_replay.h"
 
 
-#define NGX_UCAN_REPLAY_VERSION  1
+#define NGX_UCAN_REPLAY_VERSION  2
 #define NGX_UCAN_REPLAY_FREE     4      /* entries, at each addition */
+#define NGX_UCAN_REPLAY_SHARE    256    /* bytes of the zone a chain */
 
 
-typedef struct {
-    ngx_rbtree_node_t   node;         /* key: the first bytes of digest */
-    ngx_rbtree_node_t   end;          /* key: seconds */
-    ngx_uint_t          linked;       /* in the tree of digests */
-    u_char              digest[NGX_UCAN_REPLAY_DIGEST_LEN];
-} ngx_ucan_replay_entry_t;
+_Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "hash");
+
+
+typedef struct ngx_ucan_replay_entry_s  ngx_ucan_replay_entry_t;
+
+struct ngx_ucan_replay_entry_s {
+    ngx_ucan_replay_entry_t   *next;     /* in the chain */
+    ngx_rbtree_node_t          end;      /* key: seconds */
+    u_char                     digest[NGX_UCAN_REPLAY_DIGEST_LEN];
+};
 
 
 /* In shared memory; changed under the zone's mutex. */
 typedef struct {
-    ngx_uint_t          version;
-    ngx_rbtree_t        digests;
-    ngx_rbtree_node_t   digests_sentinel;
-    ngx_rbtree_t        ends;
-    ngx_rbtree_node_t   ends_sentinel;
-    ngx_atomic_t        count;        /* read without the mutex */
+    ngx_uint_t                 version;
+    ngx_ucan_replay_entry_t  **chains;   /* [mask + 1] */
+    ngx_uint_t                 mask;
+    u_char                     key[crypto_shorthash_KEYBYTES];
+    ngx_rbtree_t               ends;
+    ngx_rbtree_node_t          sentinel;
+    ngx_atomic_t               count;    /* read without the mutex */
 } ngx_ucan_replay_set_t;
 
 
-static void ngx_ucan_replay_insert(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static ngx_uint_t ngx_ucan_replay_key(const u_char *digest);
+static ngx_int_t ngx_ucan_replay_create(ngx_ucan_replay_set_t *set,
+    ngx_slab_pool_t *pool, size_t size);
 static ngx_int_t ngx_ucan_replay_use_locked(ngx_ucan_replay_set_t *set,
     ngx_slab_pool_t *pool, const u_char *digest, time_t until);
-static ngx_ucan_replay_entry_t *ngx_ucan_replay_find_locked(
+static ngx_ucan_replay_entry_t **ngx_ucan_replay_find_locked(
     ngx_ucan_replay_set_t *set, const u_char *digest);
 static void ngx_ucan_replay_expire_locked(ngx_ucan_replay_set_t *set,
     ngx_slab_pool_t *pool);
@@ -88,16 +99,40 @@ ngx_ucan_replay_init(ngx_shm_zone_t *zone, void *data)
         return NGX_ERROR;
     }
 
-    set->version = NGX_UCAN_REPLAY_VERSION;
-
-    ngx_rbtree_init(&set->digests, &set->digests_sentinel,
-                    ngx_ucan_replay_insert);
-    ngx_rbtree_init(&set->ends, &set->ends_sentinel, ngx_rbtree_insert_value);
+    if (ngx_ucan_replay_create(set, pool, zone->shm.size) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     /* a full zone is reported here, with a cure */
     pool->log_nomem = 0;
     pool->data = set;
     zone->data = set;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_ucan_replay_create(ngx_ucan_replay_set_t *set, ngx_slab_pool_t *pool,
+    size_t size)
+{
+    ngx_uint_t  n;
+
+    for (n = 1; n * 2 <= size / NGX_UCAN_REPLAY_SHARE; n *= 2) { /* void */ }
+
+    set->chains = ngx_slab_calloc(pool,
+                                  n * sizeof(ngx_ucan_replay_entry_t *));
+
+    if (set->chains == NULL) {
+        return NGX_ERROR;
+    }
+
+    set->mask = n - 1;
+    randombytes_buf(set->key, sizeof(set->key));
+
+    set->version = NGX_UCAN_REPLAY_VERSION;
+
+    ngx_rbtree_init(&set->ends, &set->sentinel, ngx_rbtree_insert_value);
 
     return NGX_OK;
 }
@@ -154,12 +189,12 @@ static ngx_int_t
 ngx_ucan_replay_use_locked(ngx_ucan_replay_set_t *set, ngx_slab_pool_t *pool,
     const u_char *digest, time_t until)
 {
-    ngx_ucan_replay_entry_t  *entry;
+    ngx_ucan_replay_entry_t  *entry, **place;
 
     /* before anything is freed: a clock that jumps forth frees none that is
        asked for right now */
 
-    if (ngx_ucan_replay_find_locked(set, digest)) {
+    if (*ngx_ucan_replay_find_locked(set, digest)) {
         return NGX_DECLINED;
     }
 
@@ -171,98 +206,46 @@ ngx_ucan_replay_use_locked(ngx_ucan_replay_set_t *set, ngx_slab_pool_t *pool,
         return NGX_BUSY;
     }
 
+    ngx_memcpy(entry->digest, digest, NGX_UCAN_REPLAY_DIGEST_LEN);
+
     entry->end.key = (ngx_rbtree_key_t) until;
     ngx_rbtree_insert(&set->ends, &entry->end);
 
-    (void) ngx_atomic_fetch_add(&set->count, 1);
+    /* its end now: what was freed may have been the one before it */
 
-    entry->node.key = ngx_ucan_replay_key(digest);
-    ngx_memcpy(entry->digest, digest, NGX_UCAN_REPLAY_DIGEST_LEN);
-    ngx_rbtree_insert(&set->digests, &entry->node);
-    entry->linked = 1;
+    place = ngx_ucan_replay_find_locked(set, digest);
+    *place = entry;
+
+    (void) ngx_atomic_fetch_add(&set->count, 1);
 
     return NGX_OK;
 }
 
 
-static ngx_ucan_replay_entry_t *
+/* Where the entry hangs, or where its chain ends.  By a hash that nobody
+   knows: whoever signs can choose digests that begin alike. */
+
+static ngx_ucan_replay_entry_t **
 ngx_ucan_replay_find_locked(ngx_ucan_replay_set_t *set, const u_char *digest)
 {
-    int                       rc;
-    ngx_uint_t                key;
-    ngx_rbtree_node_t        *node;
-    ngx_ucan_replay_entry_t  *entry;
+    uint64_t                   hash;
+    ngx_ucan_replay_entry_t  **place;
 
-    key = ngx_ucan_replay_key(digest);
-    node = set->digests.root;
+    (void) crypto_shorthash((u_char *) &hash, digest,
+                            NGX_UCAN_REPLAY_DIGEST_LEN, set->key);
 
-    while (node != &set->digests_sentinel) {
-
-        if (key != node->key) {
-            node = (key < node->key) ? node->left : node->right;
-            continue;
-        }
-
-        entry = ngx_rbtree_data(node, ngx_ucan_replay_entry_t, node);
-        rc = ngx_memcmp(digest, entry->digest, NGX_UCAN_REPLAY_DIGEST_LEN);
-
-        if (rc == 0) {
-            return entry;
-        }
-
-        node = (rc < 0) ? node->left : node->right;
-    }
-
-    return NULL;
-}
-
-
-static void
-ngx_ucan_replay_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
-    ngx_rbtree_node_t *sentinel)
-{
-    ngx_rbtree_node_t        **p;
-    ngx_ucan_replay_entry_t   *a, *b;
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            a = ngx_rbtree_data(node, ngx_ucan_replay_entry_t, node);
-            b = ngx_rbtree_data(temp, ngx_ucan_replay_entry_t, node);
-
-            p = (ngx_memcmp(a->digest, b->digest, NGX_UCAN_REPLAY_DIGEST_LEN)
-                 < 0)
-                ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
+    for (place = &set->chains[hash & set->mask];
+         *place;
+         place = &(*place)->next)
+    {
+        if (ngx_memcmp((*place)->digest, digest, NGX_UCAN_REPLAY_DIGEST_LEN)
+            == 0)
+        {
             break;
         }
-
-        temp = *p;
     }
 
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
-}
-
-
-/* Digests are spread evenly by themselves. */
-
-static ngx_uint_t
-ngx_ucan_replay_key(const u_char *digest)
-{
-    ngx_uint_t  key;
-
-    ngx_memcpy(&key, digest, sizeof(ngx_uint_t));
-
-    return key;
+    return place;
 }
 
 
@@ -270,31 +253,33 @@ static void
 ngx_ucan_replay_expire_locked(ngx_ucan_replay_set_t *set,
     ngx_slab_pool_t *pool)
 {
-    ngx_uint_t                i;
-    ngx_rbtree_node_t        *node;
-    ngx_ucan_replay_entry_t  *entry;
+    ngx_uint_t                 i;
+    ngx_rbtree_node_t         *node;
+    ngx_ucan_replay_entry_t   *entry, **place;
 
     for (i = 0; i < NGX_UCAN_REPLAY_FREE; i++) {
 
-        if (set->ends.root == &set->ends_sentinel) {
+        if (set->ends.root == &set->sentinel) {
             return;
         }
 
-        node = ngx_rbtree_min(set->ends.root, &set->ends_sentinel);
+        node = ngx_rbtree_min(set->ends.root, &set->sentinel);
 
         if ((time_t) node->key >= ngx_time()) {
             return;
         }
 
         entry = ngx_rbtree_data(node, ngx_ucan_replay_entry_t, end);
+        place = ngx_ucan_replay_find_locked(set, entry->digest);
 
-        if (entry->linked) {
-            ngx_rbtree_delete(&set->digests, &entry->node);
+        /* not there: a worker was killed before it was */
+
+        if (*place == entry) {
+            *place = entry->next;
+            (void) ngx_atomic_fetch_add(&set->count, -1);
         }
 
         ngx_rbtree_delete(&set->ends, &entry->end);
         ngx_slab_free_locked(pool, entry);
-
-        (void) ngx_atomic_fetch_add(&set->count, -1);
     }
 }

@@ -167,7 +167,9 @@ my @allowed = walk($token->{good});
 my %harmless = map { $_ => 1 } (
     'GET /api/setup/status', 'GET /api/auth/me', 'GET /api/roles',
     'GET /api/participants/' . $owner->id, 'GET /api/dms', 'POST /api/poll',
-    'GET /api/status', 'GET /api/state');
+    'GET /api/status', 'GET /api/state', 'GET /api/ucan/revocations',
+    'POST /api/ucan/revocations', 'GET /api/ucan/delegations',
+    'POST /api/ucan/delegations');
 
 for my $line (@allowed) {
     my ($route, $status) = $line =~ /^(.*): (\d+)$/;
@@ -175,6 +177,9 @@ for my $line (@allowed) {
     like($status, qr/^40[1349]$/, "it may not $route")
         unless $harmless{$route};
 }
+
+is_deeply($node->get('/api/ucan/delegations', token => $token->{good})->json,
+          { delegations => [] }, 'no delegation of others is shown to it');
 
 
 # Rubbish beside the good chain gives nothing more than the good chain.
@@ -222,12 +227,13 @@ for my $case (@refused) {
     my $bearer = $token->{$name};
     my $before = length $node->error_log;
 
-    is_deeply([ grep { !/: 40[13]$/ } walk($bearer) ], [],
+    is_deeply([ grep { !/: (?:40[13]|510)$/ } walk($bearer) ], [],
               "$name: every endpoint refuses it");
 
     my $header = $node->ws('/ws', token => $bearer);
 
-    is($header->reply->status, 401, "$name: the socket refuses a header");
+    is($header->reply->status, $name eq 'old_proofs' ? 510 : 401,
+       "$name: the socket refuses a header");
 
     # a browser sees no status: there the answer is a frame
 

@@ -102,7 +102,7 @@ ngx_mesh_conf_did_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         if (did_parse(did, &key) != 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" needs an Ed25519 did:key, as "
+                               "\"%V\" needs a did:key, as "
                                "\"did:key:z6Mk...\" or as \"file:PATH\" of "
                                "a file that holds one, not \"%V\"",
                                &value[0], &value[i]);

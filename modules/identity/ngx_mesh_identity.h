@@ -64,6 +64,8 @@
 
 #define NGX_MESH_IDENTITY_BODY_MAX      65536   /* bytes */
 #define NGX_MESH_IDENTITY_NAME_MAX      256     /* bytes of 64 code points */
+#define NGX_MESH_IDENTITY_DID_MAX       448     /* bytes: "did/<did>" is
+                                                   a key of the store */
 #define NGX_MESH_IDENTITY_PASSWORD_MIN  8       /* bytes */
 #define NGX_MESH_IDENTITY_ROOMS_MAX     16      /* that narrow one bot */
 #define NGX_MESH_IDENTITY_LINEAGE_MAX   7       /* makers above a bot */

@@ -284,7 +284,8 @@ ngx_mesh_identity_account_proof(ngx_mesh_identity_call_t *call, bytes_t *did)
     ucan_memory_t   memory;
     ucan_verdict_t  verdict;
 
-    rc = ngx_mesh_identity_input_text(call, "did", DID_TEXT_MAX, did);
+    rc = ngx_mesh_identity_input_text(call, "did", NGX_MESH_IDENTITY_DID_MAX,
+                                      did);
 
     if (rc != NGX_OK) {
         return rc;
@@ -293,7 +294,8 @@ ngx_mesh_identity_account_proof(ngx_mesh_identity_call_t *call, bytes_t *did)
     /* no other text comes into a key, or a log */
 
     if (did_parse(*did, &key) != 0) {
-        call->detail = "member \"did\" must be the did:key of an Ed25519 key";
+        call->detail = "member \"did\" must be a did:key of at most 448 "
+                       "bytes: an RSA key of 2048 bits, or any other type";
         return NGX_ERROR;
     }
 

@@ -185,11 +185,12 @@ ngx_mesh_identity_agent_input(ngx_mesh_identity_call_t *call,
         return NGX_ERROR;
     }
 
-    rc = ngx_mesh_identity_input_text(call, "did", DID_TEXT_MAX,
+    rc = ngx_mesh_identity_input_text(call, "did", NGX_MESH_IDENTITY_DID_MAX,
                                       &agent->did);
 
     if (rc == NGX_OK && did_parse(agent->did, &key) != 0) {
-        call->detail = "member \"did\" must be the did:key of an Ed25519 key";
+        call->detail = "member \"did\" must be a did:key of at most 448 "
+                       "bytes: an RSA key of 2048 bits, or any other type";
         return NGX_ERROR;
     }
 

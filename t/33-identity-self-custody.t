@@ -286,38 +286,6 @@ $reply = $node->post('/api/agents/bootstrap', {
 is($reply->status, 403, 'bots stand on the role of their maker alone');
 
 
-# A key of any type is somebody; one too long to be found again is told so.
-
-sub join_by {
-    my ($name, @type) = @_;
-
-    my $key = $node->prefix . "/$name.key";
-
-    mesh('key', 'new', $key, '--type', @type);
-
-    my ($its) = mesh('key', 'show', $key) =~ /(did:key:\w+)/;
-
-    return ($key, $node->post('/api/auth/register', { name => $name,
-        did   => $its,
-        proof => mesh('token', '--key', $key, '--audience', $did) }));
-}
-
-for my $type (qw(p256 secp256k1 p384 p521 rsa)) {
-    my ($key, $joined) = join_by("by-$type", $type);
-
-    is($joined->status, 201, "somebody with a key of $type joins");
-    is($node->get('/api/auth/me', token => mesh(
-           'token', '--key', $key, '--audience', $did,
-           '--proof', $joined->json->{delegations}))->json->{name},
-       "by-$type", '... and is known again');
-}
-
-my (undef, $long) = join_by('by-rsa-4096', 'rsa', '--bits', 4096);
-
-is($long->status, 400, 'an RSA key of 4096 bits is too long');
-like($long->json->{detail}, qr/448 bytes/, '... and the answer says so');
-
-
 # An invocation does one thing.
 
 my $call = mesh('token', '--key', $bob_key, '--audience', $did, '--proof',

@@ -38,14 +38,6 @@ ngx_ucan_verify_allow(ngx_mesh_principal_t *p, const ucan_request_t *request)
 
 ucan_verdict_t
 ngx_ucan_verify_require(ngx_mesh_principal_t *p,
-    const ucan_request_t *request)
-{
-    return ngx_ucan_verify_require_resource(p, request, NULL);
-}
-
-
-ucan_verdict_t
-ngx_ucan_verify_require_resource(ngx_mesh_principal_t *p,
     const ucan_request_t *request, const ucan_resource_t *resource)
 {
     ucan_verdict_t  rc;

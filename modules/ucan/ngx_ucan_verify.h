@@ -25,12 +25,9 @@ void ngx_ucan_verify_refuse(ngx_mesh_principal_t *p, ngx_log_t *log,
     ucan_verdict_t verdict, bytes_t command);
 
 /* As allow, for what a location demands (ucan_chain_require()); the facts of
-   the request are p->http. */
+   the request are p->http, resource is what 0.x tokens are asked for; NULL:
+   that of a mesh. */
 ucan_verdict_t ngx_ucan_verify_require(ngx_mesh_principal_t *p,
-    const ucan_request_t *request);
-
-/* The same about a resource of 0.x; NULL: that of a mesh. */
-ucan_verdict_t ngx_ucan_verify_require_resource(ngx_mesh_principal_t *p,
     const ucan_request_t *request, const ucan_resource_t *resource);
 
 /* The one log line of a refused token; no byte of the token is in it. */

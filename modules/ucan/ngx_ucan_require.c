@@ -346,7 +346,8 @@ ngx_ucan_require_match(ngx_http_request_t *r,
 
         if (rc == UCAN_OK) {
             rc = ngx_ucan_verify_require(p, &request,
-                                         lcf->edge.resource ? &resource : NULL);
+                                         lcf->edge.resource ? &resource
+                                                            : NULL);
         }
 
         if (rc == UCAN_OK && lcf->edge.mode == NGX_UCAN_EDGE_ANY) {

@@ -22,8 +22,6 @@
 static ngx_int_t ngx_mesh_reply_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, bytes_t body);
 static ngx_int_t ngx_mesh_reply_private(ngx_http_request_t *r);
-static ngx_int_t ngx_mesh_reply_problem_body(ngx_http_request_t *r,
-    problem_t problem, const problem_facts_t *facts);
 static ngx_int_t ngx_mesh_reply_authenticate(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_uint_t ngx_mesh_reply_has_header(ngx_http_request_t *r,
@@ -149,12 +147,12 @@ ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
         facts.detail = bytes_of(detail);
     }
 
-    return ngx_mesh_reply_problem_body(r, problem, &facts);
+    return ngx_mesh_reply_problem_facts(r, problem, &facts);
 }
 
 
-static ngx_int_t
-ngx_mesh_reply_problem_body(ngx_http_request_t *r, problem_t problem,
+ngx_int_t
+ngx_mesh_reply_problem_facts(ngx_http_request_t *r, problem_t problem,
     const problem_facts_t *facts)
 {
     size_t            i, size;
@@ -184,6 +182,11 @@ ngx_mesh_reply_problem_body(ngx_http_request_t *r, problem_t problem,
 
     for (i = 0; i < facts->proof_count; i++) {
         size += json_write_string_max(facts->proofs[i].len) + 1;
+    }
+
+    for (i = 0; i < facts->member_count; i++) {
+        size += ngx_strlen(facts->members[i].name) + NGX_INT64_LEN
+                + json_write_string_max(facts->members[i].text.len) + 4;
     }
 
     data = ngx_pnalloc(r->pool, size);
@@ -251,7 +254,7 @@ ngx_mesh_reply_refusal(ngx_http_request_t *r, ucan_verdict_t verdict,
         }
     }
 
-    return ngx_mesh_reply_problem_body(r, problem, &facts);
+    return ngx_mesh_reply_problem_facts(r, problem, &facts);
 }
 
 
@@ -296,7 +299,7 @@ ngx_mesh_reply_missing(ngx_http_request_t *r, const cid_t *list, size_t count)
 
     ngx_str_set(&r->headers_out.status_line, "510 Not Extended");
 
-    return ngx_mesh_reply_problem_body(r, PROBLEM_PROOF_MISSING, &facts);
+    return ngx_mesh_reply_problem_facts(r, PROBLEM_PROOF_MISSING, &facts);
 }
 
 

@@ -38,6 +38,10 @@ ngx_int_t ngx_mesh_reply_empty(ngx_http_request_t *r, ngx_uint_t status);
 ngx_int_t ngx_mesh_reply_problem(ngx_http_request_t *r, problem_t problem,
     const char *detail);
 
+/* The same with all that a problem can say. */
+ngx_int_t ngx_mesh_reply_problem_facts(ngx_http_request_t *r,
+    problem_t problem, const problem_facts_t *facts);
+
 /* The answer of a handler that asked allow(): 403 naming command, and the
    log line of the refusal.  command empty: as ngx_mesh_reply_refusal(). */
 ngx_int_t ngx_mesh_reply_verdict(ngx_http_request_t *r,

@@ -24,7 +24,7 @@
 
 
 #define NGX_MESH_STORE_MAGIC    0x73746f72   /* "stor" */
-#define NGX_MESH_STORE_VERSION  1
+#define NGX_MESH_STORE_VERSION  2
 #define NGX_MESH_STORE_MODULE   "ngx_http_mesh_storage_module"
 
 

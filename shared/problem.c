@@ -37,6 +37,10 @@ static const problem_row_t  problem_rows[PROBLEM_COUNT] = {
         { 400, "invalid-cursor", "The cursor is not one of ours" },
     [PROBLEM_INVALID_TOKEN] =
         { 400, "invalid-token", "The token is malformed" },
+    [PROBLEM_INVALID_FILTER] =
+        { 400, "invalid-filter", "The filter is not valid" },
+    [PROBLEM_DIGEST_MISMATCH] =
+        { 400, "digest-mismatch", "The bytes are not those of the digest" },
     [PROBLEM_UNAUTHENTICATED] =
         { 401, "unauthenticated", "A valid token is needed" },
     [PROBLEM_WRONG_PASSWORD] =
@@ -73,22 +77,38 @@ static const problem_row_t  problem_rows[PROBLEM_COUNT] = {
         { 409, "already-initialized", "The mesh already has an owner" },
     [PROBLEM_FEED_GAP] =
         { 410, "feed-gap", "What was missed is no longer stored" },
+    [PROBLEM_PRECONDITION_FAILED] =
+        { 412, "precondition-failed", "The condition does not hold" },
     [PROBLEM_TOO_LARGE] =
         { 413, "too-large", "The request is too large" },
     [PROBLEM_UNSUPPORTED_MEDIA] =
         { 415, "unsupported-media-type", "The content type is not supported" },
+    [PROBLEM_RANGE] =
+        { 416, "range", "The range cannot be satisfied" },
+    [PROBLEM_UNINDEXED_FILTER] =
+        { 422, "unindexed-filter", "The query needs an index" },
+    [PROBLEM_KEY_REUSED] =
+        { 422, "key-reused", "The key was used for another request" },
     [PROBLEM_UPGRADE_REQUIRED] =
         { 426, "upgrade-required", "This address speaks WebSocket only" },
+    [PROBLEM_PRECONDITION_REQUIRED] =
+        { 428, "precondition-required", "A condition is needed here" },
     [PROBLEM_RATE_LIMITED] =
         { 429, "rate-limited", "Too many requests" },
     [PROBLEM_INTERNAL] =
         { 500, "internal", "Something went wrong on our side" },
+    [PROBLEM_UNSUPPORTED] =
+        { 501, "unsupported", "This node cannot do that" },
     [PROBLEM_BUSY] =
         { 503, "busy", "The node is busy, try again" },
     [PROBLEM_STORE_DOWN] =
         { 503, "store-down", "The store cannot be reached" },
+    [PROBLEM_UNKNOWN_OUTCOME] =
+        { 504, "unknown-outcome", "It is not known whether it was done" },
     [PROBLEM_STORAGE_FULL] =
         { 507, "storage-full", "The store is full" },
+    [PROBLEM_QUOTA_EXCEEDED] =
+        { 507, "quota-exceeded", "The quota is used up" },
     [PROBLEM_PROOF_MISSING] =
         { 510, "proof-missing", "A proof that the token names is missing" }
 };
@@ -169,6 +189,17 @@ problem_write_facts(bytes_writer_t *w, problem_t problem,
         }
 
         json_write_array_end(&j);
+    }
+
+    for (i = 0; i < facts->member_count; i++) {
+        if (facts->members[i].text.data != NULL) {
+            json_write_member(&j, facts->members[i].name,
+                              facts->members[i].text);
+
+        } else {
+            json_write_member_integer(&j, facts->members[i].name,
+                                      facts->members[i].number);
+        }
     }
 
     json_write_object_end(&j);

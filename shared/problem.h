@@ -22,6 +22,8 @@ typedef enum {
     PROBLEM_INVALID_JSON,         /* 400 invalid-json */
     PROBLEM_INVALID_CURSOR,       /* 400 invalid-cursor */
     PROBLEM_INVALID_TOKEN,        /* 400 invalid-token: malformed token */
+    PROBLEM_INVALID_FILTER,       /* 400 invalid-filter: says "pointer" */
+    PROBLEM_DIGEST_MISMATCH,      /* 400 digest-mismatch */
     PROBLEM_UNAUTHENTICATED,      /* 401 unauthenticated */
     PROBLEM_WRONG_PASSWORD,       /* 401 wrong-password */
     PROBLEM_FORBIDDEN,            /* 403 forbidden: names the command */
@@ -39,18 +41,38 @@ typedef enum {
     PROBLEM_CONFLICT,             /* 409 conflict */
     PROBLEM_NAME_TAKEN,           /* 409 name-taken */
     PROBLEM_ALREADY_INITIALIZED,  /* 409 already-initialized */
-    PROBLEM_FEED_GAP,             /* 410 feed-gap */
+    PROBLEM_FEED_GAP,             /* 410 feed-gap: says "oldest", "epoch" */
+    PROBLEM_PRECONDITION_FAILED,  /* 412: says "currentEtag" */
     PROBLEM_TOO_LARGE,            /* 413 too-large */
     PROBLEM_UNSUPPORTED_MEDIA,    /* 415 unsupported-media-type */
+    PROBLEM_RANGE,                /* 416 range */
+    PROBLEM_UNINDEXED_FILTER,     /* 422 unindexed-filter */
+    PROBLEM_KEY_REUSED,           /* 422 key-reused: Idempotency-Key */
     PROBLEM_UPGRADE_REQUIRED,     /* 426 upgrade-required */
+    PROBLEM_PRECONDITION_REQUIRED,    /* 428 precondition-required */
     PROBLEM_RATE_LIMITED,         /* 429 rate-limited */
     PROBLEM_INTERNAL,             /* 500 internal */
+    PROBLEM_UNSUPPORTED,          /* 501 unsupported: says "capability" */
     PROBLEM_BUSY,                 /* 503 busy */
     PROBLEM_STORE_DOWN,           /* 503 store-down */
+    PROBLEM_UNKNOWN_OUTCOME,      /* 504 unknown-outcome: ask again */
     PROBLEM_STORAGE_FULL,         /* 507 storage-full */
+    PROBLEM_QUOTA_EXCEEDED,       /* 507 quota-exceeded: "used", "limit" */
     PROBLEM_PROOF_MISSING,        /* 510 proof-missing: names the CIDs */
     PROBLEM_COUNT
 } problem_t;
+
+
+/* A member that some problems have: a text, or a number when text.data is
+   NULL. */
+typedef struct {
+    const char    *name;
+    bytes_t        text;
+    int64_t        number;
+} problem_member_t;
+
+
+#define PROBLEM_MEMBERS_MAX  8
 
 
 /* What a problem may say beside its slug; all borrowed. */
@@ -60,6 +82,8 @@ typedef struct {
                                      member */
     const bytes_t *proofs;        /* "prf", the CIDs that a 510 misses */
     size_t         proof_count;   /* 0: no member */
+    const problem_member_t *members;
+    size_t         member_count;  /* at most PROBLEM_MEMBERS_MAX */
 } problem_facts_t;
 
 

@@ -72,6 +72,8 @@
 #define NGX_MESH_IDENTITY_SET_MAX       192     /* tokens looked at */
 #define NGX_MESH_IDENTITY_TOKEN_MAX     7168    /* bytes of a session */
 #define NGX_MESH_IDENTITY_TRIES_MAX     8       /* of one racing write */
+#define NGX_MESH_IDENTITY_READS_MAX     16      /* in one job */
+#define NGX_MESH_IDENTITY_OPS_MAX       64      /* in one job */
 #define NGX_MESH_IDENTITY_ARENA_SIZE    (512 * 1024)
 #define NGX_MESH_IDENTITY_SIGNING_MAX   64      /* such jobs of a worker */
 #define NGX_MESH_IDENTITY_ROLE_MAX      48      /* bytes of a role's name */
@@ -198,9 +200,9 @@ struct ngx_mesh_identity_call_s {
     size_t                               failed;      /* op of a write */
 
     /* being collected for the next wait */
-    store_read_t                         reads[STORE_READS_MAX];
+    store_read_t                         reads[NGX_MESH_IDENTITY_READS_MAX];
     size_t                               read_count;
-    store_op_t                           ops[STORE_OPS_MAX];
+    store_op_t                           ops[NGX_MESH_IDENTITY_OPS_MAX];
     size_t                               op_count;
     unsigned                             broken:1;    /* did not fit */
 };

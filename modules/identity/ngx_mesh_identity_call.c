@@ -181,7 +181,7 @@ ngx_mesh_identity_call_get(ngx_mesh_identity_call_t *call, const char *kind,
 {
     store_read_t  *read;
 
-    if (call->read_count == STORE_READS_MAX) {
+    if (call->read_count == NGX_MESH_IDENTITY_READS_MAX) {
         call->broken = 1;
         return 0;
     }
@@ -441,7 +441,7 @@ ngx_mesh_identity_call_op(ngx_mesh_identity_call_t *call,
 
     /* the last place takes what does not fit; nothing is submitted then */
 
-    if (call->op_count == STORE_OPS_MAX) {
+    if (call->op_count == NGX_MESH_IDENTITY_OPS_MAX) {
         call->broken = 1;
         call->op_count--;
     }

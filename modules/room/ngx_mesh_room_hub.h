@@ -35,7 +35,7 @@
 
 #define NGX_MESH_ROOM_HUB_EARLY_MAX    1024   /* messages before their turn */
 #define NGX_MESH_ROOM_HUB_PAGE         100    /* messages of one read */
-#define NGX_MESH_ROOM_HUB_INBOX_PAGE   STORE_READS_MAX
+#define NGX_MESH_ROOM_HUB_INBOX_PAGE   16
 #define NGX_MESH_ROOM_HUB_READS_MAX    16     /* rooms that read at once */
 #define NGX_MESH_ROOM_BACKFILL_MAX     10000  /* messages of one "since" */
 #define NGX_MESH_ROOM_MEMBERS_SHOWN    200    /* in one room_joined */

@@ -17,7 +17,7 @@
 #include "ngx_mesh_room_rest.h"
 
 
-#define NGX_MESH_ROOM_PLACE_BATCH  (STORE_READS_MAX / 2)
+#define NGX_MESH_ROOM_PLACE_BATCH  8
 
 
 static ngx_int_t ngx_mesh_room_place_load_done(ngx_mesh_room_rest_t *rest,

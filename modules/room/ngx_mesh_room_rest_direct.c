@@ -13,7 +13,7 @@
 #include "ngx_mesh_room_rest.h"
 
 
-#define NGX_MESH_ROOM_REST_DIRECT_PAGE  STORE_READS_MAX
+#define NGX_MESH_ROOM_REST_DIRECT_PAGE  16
 
 
 static ngx_int_t ngx_mesh_room_rest_direct_send_step(

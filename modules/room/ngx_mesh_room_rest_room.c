@@ -13,7 +13,7 @@
 
 
 /* Items that one store request can drop beside the room's own. */
-#define NGX_MESH_ROOM_REST_REMOVE_MAX  (STORE_OPS_MAX - 3)
+#define NGX_MESH_ROOM_REST_REMOVE_MAX  61
 
 /* Operations that make a room; one more takes the name of a public one. */
 #define NGX_MESH_ROOM_REST_CREATE_OPS  3

@@ -20,7 +20,7 @@
 #include <ngx_http.h>
 
 #include "ngx_mesh_conf.h"
-#include "ngx_mesh_storage_service.h"
+#include "ngx_mesh_storage.h"
 #include "ngx_mesh_wake.h"
 
 
@@ -28,22 +28,6 @@
 #define NGX_HTTP_MESH_STORAGE_QUEUE_MAX    65536
 #define NGX_HTTP_MESH_STORAGE_CACHE_MIN    (256 * 1024)
 #define NGX_HTTP_MESH_STORAGE_SIZE_MAX     (1024 * 1024 * 1024)
-
-
-typedef struct {
-    ngx_mesh_store_t            *published;    /* first: found by others */
-
-    ngx_mesh_store_t             store;
-    ngx_mesh_storage_service_t   service;
-
-    ngx_str_t                    path;         /* full, NUL terminated */
-    ngx_thread_pool_t           *thread_pool;
-    ngx_int_t                    readers;
-    ngx_int_t                    queue;        /* requests */
-    ngx_int_t                    cache_size;   /* bytes, a connection */
-    ngx_int_t                    wake_size;    /* bytes */
-    ngx_uint_t                   durability;   /* 1: full */
-} ngx_http_mesh_storage_main_conf_t;
 
 
 static void *ngx_http_mesh_storage_create_main_conf(ngx_conf_t *cf);

@@ -21,7 +21,8 @@
 #include "record.h"
 
 
-#define NGX_UCAN_PROOFS_POOL  2048    /* bytes */
+#define NGX_UCAN_PROOFS_POOL   2048   /* bytes */
+#define NGX_UCAN_PROOFS_READS  16     /* in one job */
 
 
 typedef struct {
@@ -92,7 +93,7 @@ ngx_ucan_proofs_get(ngx_cycle_t *cycle, const cid_t *list, ngx_uint_t count,
     ngx_ucan_proofs_pt handler, void *data)
 {
     ngx_int_t           rc;
-    ngx_uint_t          i, n;
+    ngx_uint_t          i, n, done;
     ngx_pool_t         *pool;
     ngx_mesh_store_t   *store;
     ngx_ucan_proofs_t  *proofs;
@@ -109,7 +110,7 @@ ngx_ucan_proofs_get(ngx_cycle_t *cycle, const cid_t *list, ngx_uint_t count,
         return NGX_ERROR;
     }
 
-    n = (count + STORE_READS_MAX - 1) / STORE_READS_MAX;
+    n = (count + NGX_UCAN_PROOFS_READS - 1) / NGX_UCAN_PROOFS_READS;
 
     proofs = ngx_pcalloc(pool, sizeof(ngx_ucan_proofs_t));
 
@@ -130,8 +131,11 @@ ngx_ucan_proofs_get(ngx_cycle_t *cycle, const cid_t *list, ngx_uint_t count,
     rc = (proofs->jobs && proofs->found) ? NGX_OK : NGX_ERROR;
 
     for (i = 0; i < n && rc == NGX_OK; i++) {
-        rc = ngx_ucan_proofs_submit(proofs, list + i * STORE_READS_MAX,
-                 ngx_min(count - i * STORE_READS_MAX, STORE_READS_MAX));
+        done = i * NGX_UCAN_PROOFS_READS;
+
+        rc = ngx_ucan_proofs_submit(proofs, list + done,
+                                    ngx_min(count - done,
+                                            NGX_UCAN_PROOFS_READS));
     }
 
     if (rc == NGX_OK) {

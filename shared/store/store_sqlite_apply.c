@@ -281,6 +281,10 @@ apply_operation(store_sqlite_db_t *db, const store_op_t *op,
 
     case STORE_DROP:
         return apply_drop(db, op);
+
+    case STORE_INCR:
+    case STORE_LIMITS:
+        break;
     }
 
     return SQLITE_MISUSE;

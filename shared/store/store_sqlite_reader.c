@@ -388,6 +388,9 @@ read_one(store_sqlite_db_t *db, store_sqlite_read_t *state,
 
     case STORE_HEAD:
         return SQLITE_OK;
+
+    default:
+        break;
     }
 
     return SQLITE_MISUSE;

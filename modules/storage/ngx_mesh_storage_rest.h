@@ -1,0 +1,183 @@
+/*
+ * Copyright (C) The Mesh contributors
+ * SPDX-License-Identifier: AGPL-3.0-only
+ */
+
+
+/*
+ * One REST request from the route to its answer, over any number of jobs.
+ *
+ *     /api/storage/<resource>/<namespace>/<path>
+ *
+ * A step returns what finalizes the request, or NGX_DONE when it left the
+ * request waiting for a job whose completion is the next step.  Everything is
+ * in r->pool; rows and results of a job die after the step that was given
+ * them.  Event loop only.
+ *
+ * Namespace "me" is the participant who asks: of a person its id, of a bot
+ * the namespace of its maker, a dot and its id.
+ */
+
+
+#ifndef _NGX_MESH_STORAGE_REST_H_INCLUDED_
+#define _NGX_MESH_STORAGE_REST_H_INCLUDED_
+
+
+#include "json_scan.h"
+#include "json_write.h"
+#include "ngx_mesh_body.h"
+#include "ngx_mesh_job.h"
+#include "ngx_mesh_reply.h"
+#include "ngx_mesh_route.h"
+#include "ngx_mesh_storage.h"
+
+
+#define NGX_MESH_STORAGE_REST_LIMIT      100   /* items of a page */
+#define NGX_MESH_STORAGE_REST_LIMIT_MAX  1000
+
+
+typedef ngx_int_t (*ngx_mesh_storage_step_pt)(ngx_mesh_storage_rest_t *rest);
+
+/* job's rows and results die when this returns. */
+typedef ngx_int_t (*ngx_mesh_storage_done_pt)(ngx_mesh_storage_rest_t *rest,
+    ngx_mesh_store_job_t *job);
+
+
+/* A number of the query. */
+typedef struct {
+    const char                         *name;
+    uint64_t                            low;
+    uint64_t                            high;
+} ngx_mesh_storage_rest_number_t;
+
+
+struct ngx_mesh_storage_rest_s {
+    ngx_http_request_t                 *r;
+    ngx_http_mesh_storage_main_conf_t  *mcf;
+    ngx_http_mesh_storage_loc_conf_t   *lcf;
+    ngx_mesh_principal_t               *principal;
+
+    /* from the path, decoded; UTF-8 without U+0000 */
+    bytes_t                             resource;   /* "kv" */
+    bytes_t                             ns;         /* REST; "me" resolved */
+    bytes_t                             path;       /* behind it; may be
+                                                       empty, no "/" first */
+    bytes_t                             store_ns;   /* "s/<ns>" */
+
+    /* of the body, after ngx_mesh_storage_rest_body() */
+    bytes_t                             body;
+    json_scan_t                         object;     /* when JSON was asked */
+
+    /* conditions of a write: store_op_t's, of its main operation */
+    store_condition_t                   condition;
+    uint64_t                            if_seq;
+    unsigned                            minimal:1;  /* Prefer: return= */
+    unsigned                            representation:1;
+    int64_t                             expires_ms; /* Expires-After; 0 */
+
+    ngx_mesh_storage_done_pt            done;       /* of the job at work */
+    ngx_mesh_storage_step_pt            step;       /* private to rest.c */
+    void                               *once;       /* private to once.c */
+    void                               *data;       /* of the steps */
+};
+
+
+/* The handler of a location with "mesh_storage_api on": origin of writes,
+   principal, path, conditions, "me"; then the handler of the resource, which
+   looks at r->method itself. */
+ngx_int_t ngx_mesh_storage_rest_handler(ngx_http_request_t *r);
+
+/* 405 with that Allow ("GET, HEAD, PUT"), or the 204 of OPTIONS. */
+ngx_int_t ngx_mesh_storage_rest_method(ngx_mesh_storage_rest_t *rest,
+    const char *allow);
+
+/* Reads a body of at most max bytes into rest->body; json: it is one JSON
+   object in rest->object, of that media type when json is not NULL
+   ("application/json"), NULL: any bytes.  Then step. */
+ngx_int_t ngx_mesh_storage_rest_body(ngx_mesh_storage_rest_t *rest,
+    size_t max, const char *json, ngx_mesh_storage_step_pt step);
+
+/* May the caller use "/storage/read" ("write", "admin") on kind ("kv",
+   "docs", "blobs") and key of rest->ns?  UCAN_OK or why not, nothing is
+   sent.  Empty kind and key are left out of the args. */
+ucan_verdict_t ngx_mesh_storage_rest_may(ngx_mesh_storage_rest_t *rest,
+    const char *command, const char *kind, bytes_t key);
+
+/* The same; NGX_OK, or NGX_DECLINED and *rc is the answer that was sent: what
+   may not be read is a 404 as if it were not there, the rest a 403. */
+ngx_int_t ngx_mesh_storage_rest_allow(ngx_mesh_storage_rest_t *rest,
+    const char *command, const char *kind, bytes_t key, ngx_int_t *rc);
+
+/* Submits a job of which reads or operations are set; its completion calls
+   done.  Takes the job, also on failure.  A write gets the quota of the
+   location. */
+ngx_int_t ngx_mesh_storage_rest_read(ngx_mesh_storage_rest_t *rest,
+    ngx_mesh_store_job_t *job, ngx_mesh_storage_done_pt done);
+ngx_int_t ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
+    ngx_mesh_store_job_t *job, ngx_mesh_storage_done_pt done);
+
+/* A job whose one read or operation is prepared: namespace store_ns, key
+   "<prefix><key>" in the job's pool (prefix "k/"); of a write the condition,
+   expiry, log and note (who) of the request.  NULL: out of memory. */
+ngx_mesh_store_job_t *ngx_mesh_storage_rest_get(ngx_mesh_storage_rest_t *rest,
+    const char *prefix, bytes_t key);
+ngx_mesh_store_job_t *ngx_mesh_storage_rest_put(ngx_mesh_storage_rest_t *rest,
+    store_op_kind_t kind, const char *prefix, bytes_t key, size_t ops);
+
+/* "<prefix><a><b>" in pool; empty: out of memory. */
+bytes_t ngx_mesh_storage_rest_key(ngx_pool_t *pool, const char *prefix,
+    bytes_t a, bytes_t b);
+
+/* Leaves the request waiting for what calls ngx_mesh_storage_rest_resume();
+   *data becomes NULL when it is gone. */
+ngx_int_t ngx_mesh_storage_rest_park(ngx_mesh_storage_rest_t *rest,
+    void **data);
+void ngx_mesh_storage_rest_resume(ngx_mesh_storage_rest_t *rest,
+    ngx_int_t rc);
+
+/* The answer to a failed read or write: 412 with currentEtag, 507 with used
+   and limit, 503, 504 and the like. */
+ngx_int_t ngx_mesh_storage_rest_store_problem(ngx_mesh_storage_rest_t *rest,
+    const ngx_mesh_store_job_t *job);
+
+/* Of a read: 1 when If-None-Match holds for that seq and a 304 is due. */
+ngx_uint_t ngx_mesh_storage_rest_not_modified(ngx_mesh_storage_rest_t *rest,
+    uint64_t seq);
+
+/* Headers of the answer: ETag "<seq>", Expires-At, Last-Modified is not
+   sent.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_storage_rest_etag(ngx_mesh_storage_rest_t *rest,
+    uint64_t seq);
+ngx_int_t ngx_mesh_storage_rest_expires(ngx_mesh_storage_rest_t *rest,
+    int64_t expires_ms);
+
+/* A writer over size bytes of r->pool, and the JSON answer written there. */
+ngx_int_t ngx_mesh_storage_rest_writer(ngx_mesh_storage_rest_t *rest,
+    bytes_writer_t *w, size_t size);
+ngx_int_t ngx_mesh_storage_rest_reply(ngx_mesh_storage_rest_t *rest,
+    ngx_uint_t status, bytes_writer_t *w);
+
+/* A problem with a static detail; a problem with one member. */
+ngx_int_t ngx_mesh_storage_rest_problem(ngx_mesh_storage_rest_t *rest,
+    problem_t problem, const char *detail);
+
+/* An argument of the query, decoded in r->pool, checked to be UTF-8 of at
+   most max bytes.  NGX_OK; NGX_DECLINED: absent; NGX_ERROR: *rc is the 400
+   that was sent.  A number: *n is left alone when absent. */
+ngx_int_t ngx_mesh_storage_rest_query(ngx_mesh_storage_rest_t *rest,
+    const char *name, size_t max, bytes_t *text, ngx_int_t *rc);
+ngx_int_t ngx_mesh_storage_rest_number(ngx_mesh_storage_rest_t *rest,
+    const ngx_mesh_storage_rest_number_t *number, uint64_t *n,
+    ngx_int_t *rc);
+
+/* "cursor" of the query decoded into text (empty when absent): it is bound to
+   the holder, the method's list ("kv", its namespace and arguments in scope).
+   NGX_ERROR: *rc is the 400.  Then the "next" of an answer: the member, and
+   the Link header with rel="next". */
+ngx_int_t ngx_mesh_storage_rest_cursor(ngx_mesh_storage_rest_t *rest,
+    bytes_t scope, bytes_t *text, ngx_int_t *rc);
+ngx_int_t ngx_mesh_storage_rest_next(ngx_mesh_storage_rest_t *rest,
+    bytes_t scope, bytes_t place, json_write_t *j);
+
+
+#endif /* _NGX_MESH_STORAGE_REST_H_INCLUDED_ */

@@ -6,7 +6,7 @@
 
 /*
  * What all adapters of the store share: the limits of requests and reads,
- * and the release of what they gave.
+ * the release of what they gave, names of accounts, numbers as text.
  *
  * Any thread; touches nothing but its arguments.  Knows no engine.
  */
@@ -17,7 +17,8 @@
 #include "store.h"
 
 
-static store_rc_t check_operation(const store_op_t *op);
+static store_rc_t check_operation(const store_op_t *op, size_t before);
+static store_rc_t check_name(bytes_t ns);
 static store_rc_t check_read(const store_read_t *read);
 
 
@@ -33,12 +34,14 @@ store_request_check(const store_request_t *request)
     }
 
     for (i = 0; i < request->count; i++) {
-        if (check_operation(&request->ops[i]) != STORE_OK) {
+        if (check_operation(&request->ops[i], i) != STORE_OK) {
             return STORE_INVALID;
         }
     }
 
-    return STORE_OK;
+    return (request->limits.items <= INT64_MAX
+            && request->limits.bytes <= INT64_MAX) ? STORE_OK
+                                                   : STORE_INVALID;
 }
 
 
@@ -101,15 +104,98 @@ store_rows_release(store_rows_t *rows, size_t count)
 }
 
 
-static store_rc_t
-check_operation(const store_op_t *op)
+bytes_t
+store_account_above(bytes_t ns)
 {
-    if (op->ns.len == 0 || op->ns.len > STORE_NS_MAX
+    size_t  len;
+
+    for (len = ns.len; len != 0; len--) {
+        if (ns.data[len - 1] == '.') {
+            return bytes_make(ns.data, len - 1);
+        }
+    }
+
+    return bytes_make(NULL, 0);
+}
+
+
+int
+store_number_parse(bytes_t value, int64_t *number)
+{
+    size_t    i, sign;
+    uint64_t  n, max;
+
+    *number = 0;
+
+    sign = (value.len != 0 && value.data[0] == '-');
+    max = (uint64_t) INT64_MAX + sign;
+
+    if (value.len == sign || value.len > STORE_NUMBER_MAX
+        || (value.data[sign] == '0' && value.len != 1))
+    {
+        return -1;
+    }
+
+    n = 0;
+
+    for (i = sign; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9'
+            || n > (max - (value.data[i] - '0')) / 10)
+        {
+            return -1;
+        }
+
+        n = n * 10 + (value.data[i] - '0');
+    }
+
+    *number = sign ? (int64_t) (0 - n) : (int64_t) n;
+
+    return 0;
+}
+
+
+size_t
+store_number_write(int64_t number, uint8_t text[STORE_NUMBER_MAX])
+{
+    size_t    i, len;
+    uint8_t   digits[STORE_NUMBER_MAX];
+    uint64_t  n;
+
+    n = (number < 0) ? 0 - (uint64_t) number : (uint64_t) number;
+    len = 0;
+
+    do {
+        digits[len++] = (uint8_t) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    if (number < 0) {
+        digits[len++] = '-';
+    }
+
+    for (i = 0; i < len; i++) {
+        text[i] = digits[len - 1 - i];
+    }
+
+    return len;
+}
+
+
+/* "before" operations of the request come before it. */
+static store_rc_t
+check_operation(const store_op_t *op, size_t before)
+{
+    if (check_name(op->ns) != STORE_OK
         || op->key.len > STORE_KEY_MAX
         || op->dedupe.len > STORE_KEY_MAX
         || op->value.len > STORE_VALUE_MAX
+        || op->meta.len > STORE_META_MAX
+        || op->note.len > STORE_META_MAX
+        || op->weight > STORE_WEIGHT_MAX
         || op->if_seq > INT64_MAX
-        || op->expires_ms < 0)
+        || op->expires_ms < 0
+        || (op->stamp && (op->kind != STORE_PUT
+                          || op->value.len < before * STORE_STAMP_LEN)))
     {
         return STORE_INVALID;
     }
@@ -119,6 +205,7 @@ check_operation(const store_op_t *op)
     case STORE_PUT:
     case STORE_DELETE:
     case STORE_CHECK:
+    case STORE_INCR:
         if (op->key.len == 0 || op->condition > STORE_IF_SEQ) {
             return STORE_INVALID;
         }
@@ -135,6 +222,15 @@ check_operation(const store_op_t *op)
     case STORE_DROP:
         return (op->condition == STORE_ANY) ? STORE_OK : STORE_INVALID;
 
+    case STORE_LIMITS:
+        if (op->key.len != 0 || op->condition != STORE_ANY
+            || op->limits.items > INT64_MAX || op->limits.bytes > INT64_MAX)
+        {
+            return STORE_INVALID;
+        }
+
+        return STORE_OK;
+
     default:
         return STORE_INVALID;
     }
@@ -142,11 +238,39 @@ check_operation(const store_op_t *op)
 
 
 static store_rc_t
+check_name(bytes_t ns)
+{
+    unsigned  depth;
+    bytes_t   above;
+
+    if (ns.len == 0 || ns.len > STORE_NS_MAX) {
+        return STORE_INVALID;
+    }
+
+    depth = 0;
+
+    for (above = store_account_above(ns);
+         above.len != 0;
+         above = store_account_above(above))
+    {
+        depth++;
+    }
+
+    return (depth <= STORE_DEPTH_MAX) ? STORE_OK : STORE_INVALID;
+}
+
+
+static store_rc_t
 check_read(const store_read_t *read)
 {
-    if (read->ns.len == 0 || read->ns.len > STORE_NS_MAX
-        || read->key.len > STORE_KEY_MAX
-        || read->after_key.len > STORE_KEY_MAX)
+    if (read->kind != STORE_NAMES && check_name(read->ns) != STORE_OK) {
+        return STORE_INVALID;
+    }
+
+    if (read->key.len > STORE_KEY_MAX
+        || read->after_key.len > STORE_KEY_MAX
+        || read->from_key.len > STORE_KEY_MAX
+        || read->to_key.len > STORE_KEY_MAX)
     {
         return STORE_INVALID;
     }
@@ -164,6 +288,8 @@ check_read(const store_read_t *read)
         /* fall through */
 
     case STORE_RANGE:
+    case STORE_CHANGES:
+    case STORE_NAMES:
         if (read->limit == 0 || read->limit > STORE_LIMIT_MAX) {
             return STORE_INVALID;
         }
@@ -171,6 +297,7 @@ check_read(const store_read_t *read)
         return STORE_OK;
 
     case STORE_HEAD:
+    case STORE_USAGE:
         return STORE_OK;
 
     default:

@@ -17,9 +17,12 @@
  * told so (STORE_CHANGES, "oldest").
  *
  * Accounts: a namespace counts its items and their bytes, in the transaction
- * that changes them.  The name "a.b.c" is of the account "a.b", and that of
- * "a": what is stored below counts above as well.  Limits are those of the
- * account, or of the request for an account at the top that has none.
+ * that changes them; entries do not count, and what has expired counts until
+ * it is swept.  The name "a.b.c" is of the account "a.b", and that of "a":
+ * what is stored below counts above as well.  The account above is the name
+ * before the last ".", unless that is empty; it comes to be with the first
+ * namespace below it.  Limits are those of the account, or of the request for
+ * an account at the top that has none.
  *
  * Epoch: item "epoch" of namespace "store", 16 hex digits, made with the
  * store, another one after a restore: seqs of two epochs do not compare.
@@ -47,6 +50,8 @@
 #define STORE_LIMIT_MAX     1000      /* items a read may give */
 #define STORE_ROWS_BYTES_MAX  (8 * 1024 * 1024)   /* of one read request */
 #define STORE_DEPTH_MAX     8         /* accounts above a namespace */
+#define STORE_WEIGHT_MAX    (1ULL << 44)   /* bytes, of one item */
+#define STORE_NUMBER_MAX    20        /* bytes of a number as text */
 
 #define STORE_NS_STORE      "store"   /* the store's own namespace */
 #define STORE_KEY_EPOCH     "epoch"
@@ -74,13 +79,18 @@ typedef enum {
     STORE_CHECK,                  /* condition only */
     STORE_APPEND,                 /* entry; key: its id; an id that is taken
                                      in ns: STORE_CONDITION */
-    STORE_DROP,                   /* everything in ns; a namespace that is
-                                     dropped and used again starts empty, its
-                                     limits stay, followers meet a gap */
+    STORE_DROP,                   /* everything in ns, not what is in those
+                                     below it; takes a seq of the items
+                                     (result), unless there is no ns; a
+                                     namespace that is used again starts
+                                     empty, its limits stay, followers meet a
+                                     gap: "oldest" is that seq */
     STORE_INCR,                   /* adds "number" to the decimal integer that
-                                     the value is (absent: 0); meta as given
-                                     when absent, else kept */
-    STORE_LIMITS                  /* sets the limits of ns; no key */
+                                     the value is (absent: 0), written as
+                                     store_number_write() does; meta as given
+                                     when absent, else kept, as are weight
+                                     and time */
+    STORE_LIMITS                  /* sets the limits of ns; no key, no seq */
 } store_op_kind_t;
 
 
@@ -113,11 +123,13 @@ typedef struct {
     int64_t            number;    /* INCR: to be added */
     uint64_t           weight;    /* PUT: bytes kept elsewhere, charged too */
     store_limits_t     limits;    /* LIMITS */
-    unsigned           log:1;     /* PUT, DELETE, INCR: leave a change */
+    unsigned           log:1;     /* PUT, DELETE, INCR: leave a change; of
+                                     PUT and INCR, the sweep does as well */
     unsigned           stamp:1;   /* PUT: value begins with STORE_STAMP_LEN
                                      bytes for each operation before it; the
-                                     store writes their seqs and numbers
-                                     there: what an answer was made of */
+                                     store writes their seqs and numbers there
+                                     (results[]), in what it keeps, not in
+                                     the submitter's bytes */
 } store_op_t;
 
 
@@ -147,10 +159,15 @@ typedef struct store_request_s  store_request_t;
 
 /* Of an operation that is not applied, or whose request failed, rc is that of
    the request; only the failed CHECK, PUT, DELETE or INCR gives the seq that
-   it met (0: absent).  A DELETE of what is absent is STORE_OK with seq 0 and
-   leaves no change.  Items and entries of a namespace count apart; both
-   counters go on after a DROP.  STORE_QUOTA is found when all operations were
-   applied: of an account that grew and is beyond a limit. */
+   it met (0: absent), also for STORE_TYPE.  A CHECK that holds gives it too.
+   A DELETE of what is absent is STORE_OK with seq 0 and leaves no change;
+   what has expired is absent, whether swept or not.  Items and entries of a
+   namespace count apart; both counters go on after a DROP.
+
+   STORE_QUOTA is found when all operations were applied: an account has more
+   items than before the request and than its limit, or more bytes.  Of
+   several it is the first in the order of operations, from the namespace
+   upwards.  "usage" is what it holds without the request; "failed" is 0. */
 
 /* One write.  Owned by the submitter until submitted, by the store until it
    comes out of take(), then by the submitter again.  What ops point to
@@ -162,7 +179,8 @@ struct store_request_s {
     size_t            count;
     store_rc_t        rc;         /* of the whole: STORE_OK, or the first
                                      that failed; EXISTS counts as OK */
-    size_t            failed;     /* index of the operation that failed */
+    size_t            failed;     /* index of the operation that failed; 0
+                                     when it was none of them */
     store_limits_t    limits;     /* of accounts at the top without any */
     store_usage_t     usage;      /* QUOTA: the account, limits as applied */
     void             *data;       /* the submitter's */
@@ -177,7 +195,8 @@ typedef enum {
     STORE_HEAD,                   /* last seq of ns (entries) */
     STORE_CHANGES,                /* changes of ns with seq > after */
     STORE_USAGE,                  /* the account ns: rows.usage */
-    STORE_NAMES,                  /* namespaces, by name; ns is not used */
+    STORE_NAMES,                  /* namespaces and accounts, by name, also
+                                     empty ones; ns is not used */
     STORE_SEARCH                  /* no adapter's: the storage module answers
                                      it from its text index, see there */
 } store_read_kind_t;
@@ -230,7 +249,7 @@ typedef struct {
     uint64_t       head;          /* last seq of ns: entries (HEAD, FEED),
                                      items (CHANGES, USAGE) */
     uint64_t       oldest;        /* CHANGES: what comes after a seq below
-                                     this one is not all kept */
+                                     this one is not all kept; 0: all is */
     store_usage_t  usage;         /* USAGE */
     int            more;          /* limit, or STORE_ROWS_BYTES_MAX, cut it;
                                      a read gives one row at least */
@@ -244,7 +263,8 @@ typedef struct {
     size_t       cache_bytes;     /* a connection */
     int          durable;         /* 1: synchronous=FULL (the default) */
     int          migrate;         /* 1: may migrate and check (a worker) */
-    int64_t      changes_ms;      /* how long changes are kept; 0: for ever */
+    int64_t      changes_ms;      /* how long changes are kept, at least; 0:
+                                     for ever */
     const char  *uri;             /* of a server (mongo); NULL */
     size_t       threads;         /* that write (mongo) */
 
@@ -290,15 +310,17 @@ typedef struct {
     void       (*health)(store_t *store, store_health_t *health);
 
     /* A whole copy of one moment, as a new file that is on disk and was
-       checked; blocks, from any thread, while writes go on.  0; -1 and a
-       sentence, no file is left then. */
+       checked; blocks, from any thread, while writes go on.  A file that is
+       there is not touched.  0; -1 and a sentence, no file is left then.  One
+       that ends with ".part" may be left by a process that died. */
     int        (*backup)(store_t *store, const char *path, char *error,
                          size_t error_size);
 
     /* Everything is replaced, in one commit, by what a backup of this adapter
-       holds, under a new epoch; requests after it see the new, none sees both.
-       Blocks, from any thread.  0; -1 and a sentence, nothing has changed
-       then. */
+       holds, of this release or of one before, under a new epoch; requests
+       after it see the new, none sees both.  What waits in the queue is
+       written before or after.  Blocks, from any thread, one at a time.  0;
+       -1 and a sentence, nothing has changed then. */
     int        (*restore)(store_t *store, const char *path, char *error,
                           size_t error_size);
 
@@ -320,6 +342,16 @@ void store_request_release(store_request_t *request);
 
 /* Frees the rows of a read, [count] results. */
 void store_rows_release(store_rows_t *rows, size_t count);
+
+/* The account above "ns": its first bytes; empty: there is none. */
+bytes_t store_account_above(bytes_t ns);
+
+/* The number that a value is: 0, or -1: not what store_number_write() would
+   write of an int64_t. */
+int store_number_parse(bytes_t value, int64_t *number);
+
+/* Decimal, no leading zeroes, no "+", no "-0"; the length. */
+size_t store_number_write(int64_t number, uint8_t text[STORE_NUMBER_MAX]);
 
 /* Refuses a request beyond the limits: STORE_OK or STORE_INVALID. */
 store_rc_t store_request_check(const store_request_t *request);

@@ -8,6 +8,10 @@
 BUILD_PACKAGES="nginx nginx-dev gcc libc6-dev make perl curl libsodium-dev
                 libssl-dev zlib1g-dev libjansson-dev libsqlite3-dev"
 
+# For the MongoDB adapter, which is left out where it cannot be had.
+
+MONGO_PACKAGES="libmongoc-dev"
+
 
 # Makes sure that packages are installed: as root on Debian by installing
 # them, otherwise by saying what is missing.  Without dpkg there is nothing to
@@ -36,6 +40,17 @@ packages_require() {
 
     echo "$who: apt-get could not install$missing" >&2
     return 1
+}
+
+
+# The same, but what cannot be had is only said.
+
+packages_wish() {
+    local who=$1 what=$2
+    shift 2
+
+    (packages_require "$who" "$@") \
+        || echo "$who: going on without $what" >&2
 }
 
 

@@ -9,6 +9,7 @@
 #     OBJ      folder for objects, one for each compiler and its flags
 #     CC       compiler
 #     FLAGS    flags of the flavour, for compiling and linking
+#     MONGO    flags of libmongoc, empty without it
 #
 # and calls it twice: "objects" with -k, then what is wanted.  An object that
 # does not compile is left out of the archives, so that it stops only what
@@ -28,6 +29,13 @@ CFLAGS  := -std=gnu11 $(FLAGS) -Wall -W -Wpointer-arith \
            -Wno-unused-parameter -Werror -D_GNU_SOURCE -pthread \
            -Ishared -Ishared/store -Imodules/mesh -It/unit
 LIBS    := -Wl,--as-needed -lsqlite3 -lsodium -lcrypto -lz -ljansson -lm
+
+# The MongoDB adapter, when conf/build found libmongoc: flags, or nothing.
+
+ifneq ($(MONGO),)
+CFLAGS  += -DSTORE_HAVE_MONGO $(MONGO)
+LIBS    += -lmongoc-1.0 -lbson-1.0 -lpthread
+endif
 
 ARCHIVES = $(wildcard $(OBJ)/libstore.a $(OBJ)/libmesh.a)
 

@@ -26,6 +26,7 @@ my @LIBRARIES = (
     [ qr/^openssl\// => sub { $_[1] =~ /^(?:digest|signature\w*)\.c$/ } ],
     [ qr/^zlib/      => sub { $_[1] eq 'ucan_container.c' } ],
     [ qr/^sqlite3/   => sub { $_[0] == 2 } ],
+    [ qr/^(?:mongoc|bson)\b/ => sub { $_[0] == 2 } ],
     [ qr/^pthread/   => sub { $_[0] == 2 || $_[0] eq 5 } ],
     [ qr/^hiredis/   => sub { $_[1] =~ /^ngx_mesh_redis\.[ch]$/ } ],
     [ qr/^jansson/   => sub { $_[0] == 4 || $_[0] == 5 } ],

@@ -54,6 +54,7 @@ ngx_mesh_body_read(ngx_http_request_t *r, size_t body_max,
     ngx_mesh_body_pt then)
 {
     ngx_int_t         rc;
+    ngx_uint_t        waited;
     ngx_mesh_body_t  *body;
 
     if (r->headers_in.content_length_n > (off_t) body_max) {
@@ -77,10 +78,16 @@ ngx_mesh_body_read(ngx_http_request_t *r, size_t body_max,
 
     r->request_body_no_buffering = 1;
 
+    waited = ngx_mesh_job_release(r);
+
     rc = ngx_http_read_client_request_body(r, ngx_mesh_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;
+    }
+
+    if (waited) {
+        ngx_http_finalize_request(r, NGX_DONE);
     }
 
     return NGX_DONE;

@@ -209,6 +209,24 @@ ngx_mesh_job_resume(ngx_http_request_t *r, ngx_int_t rc)
 }
 
 
+ngx_uint_t
+ngx_mesh_job_release(ngx_http_request_t *r)
+{
+    ngx_mesh_job_link_t  *link;
+
+    link = ngx_mesh_job_link_find(r);
+
+    if (link == NULL || !link->waiting) {
+        return 0;
+    }
+
+    link->data = NULL;
+    link->waiting = 0;
+
+    return 1;
+}
+
+
 ngx_int_t
 ngx_mesh_job_watch(ngx_http_request_t *r, ngx_uint_t *parked)
 {

@@ -79,7 +79,14 @@ ngx_int_t ngx_mesh_job_attach(ngx_http_request_t *r, void **data);
    gone after it. */
 void ngx_mesh_job_resume(ngx_http_request_t *r, ngx_int_t rc);
 
-/* For ngx_mesh_body alone: *parked becomes 1 when the request is attached
+/* For what reads a body, before it begins: when a completion runs that got
+   here, the request stops waiting for jobs, as if a content handler ran.  1:
+   that was so, and once reading has begun the caller owes
+   ngx_http_finalize_request(r, NGX_DONE), which the caller of a content
+   handler would do. */
+ngx_uint_t ngx_mesh_job_release(ngx_http_request_t *r);
+
+/* For what reads a body alone: *parked becomes 1 when the request is attached
    before ngx_mesh_job_watch(r, NULL); parked is borrowed.  NGX_OK,
    NGX_ERROR. */
 ngx_int_t ngx_mesh_job_watch(ngx_http_request_t *r, ngx_uint_t *parked);

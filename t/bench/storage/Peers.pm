@@ -15,6 +15,7 @@ use warnings;
 
 use File::Path ();
 use File::Temp ();
+use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes ();
 
@@ -103,27 +104,45 @@ sub cpu_seconds {
 }
 
 
-# So that no GET meets an absent key.
+# So that no GET meets an absent key.  Each request is one write: a body that
+# comes after its headers would wait for a delayed acknowledgement.
 
 sub fill {
-    my ($self, $prefix, %headers) = @_;
+    my ($self, $prefix, $headers) = @_;
 
-    require HTTP::Tiny;
-
-    my $http = HTTP::Tiny->new(keep_alive => 1);
+    my $socket = IO::Socket::INET->new(
+        PeerAddr => "127.0.0.1:$self->{port}") or die "connect: $!\n";
+    my $size = SIZE;
 
     for my $i (0 .. KEYS - 1) {
-        my $reply = $http->put(
-            "http://127.0.0.1:$self->{port}$prefix$i",
-            { content => 'x' x SIZE,
-              headers => { 'Content-Type' => 'application/octet-stream',
-                           %headers } });
+        syswrite $socket,
+            "PUT $prefix$i HTTP/1.1\r\nHost: localhost\r\n"
+            . ($headers // '')
+            . "Content-Type: application/octet-stream\r\n"
+            . "Content-Length: $size\r\n\r\n" . 'x' x $size;
 
-        die "$prefix$i: $reply->{status} $reply->{content}\n"
-            unless $reply->{success};
+        my $reply = '';
+
+        while (!is_complete($reply)) {
+            sysread $socket, $reply, 4096, length $reply
+                or die "$prefix$i: no answer\n";
+        }
+
+        die "$prefix$i: $reply\n" if $reply !~ m{^HTTP/1.1 20\d };
     }
 
     return $self;
+}
+
+
+sub is_complete {
+    my ($reply) = @_;
+
+    my ($head, $body) = split /\r\n\r\n/, $reply, 2;
+
+    return 0 if !defined $body;
+
+    return length $body >= ($head =~ /^content-length:\s*(\d+)/im ? $1 : 0);
 }
 
 
@@ -132,8 +151,12 @@ sub DESTROY {
 
     local ($?, $!);
 
+    # webdis does not always go when it is asked to
+
     for my $pid (reverse @{ $self->{pids} || [] }) {
         kill TERM => $pid;
+        next if Mesh::Test::reap($pid, 2);
+        kill KILL => $pid;
         waitpid $pid, 0;
     }
 
@@ -280,7 +303,7 @@ sub new {
         room => $ada->create_room('bench')->{id},
     }, $class;
 
-    $self->fill($self->kv, Authorization => 'Bearer ' . $ada->token);
+    $self->fill($self->kv, 'Authorization: Bearer ' . $ada->token . "\r\n");
     $self->talk($messages);
     $self->write_docs($docs);
 

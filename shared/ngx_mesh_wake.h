@@ -31,6 +31,7 @@
 #define NGX_MESH_WAKE_NOTICE_MAX     (1024 * 1024)    /* bytes of a notice */
 #define NGX_MESH_WAKE_TOPIC_MAX      192              /* bytes */
 #define NGX_MESH_WAKE_LISTENERS_MAX  16               /* in a worker */
+#define NGX_MESH_WAKE_SEQ_ANY        UINT64_MAX
 #define NGX_MESH_WAKE_SIZE_MIN       (4 * 1024 * 1024)   /* of the zone */
 
 
@@ -42,7 +43,9 @@ typedef enum {
     NGX_MESH_WAKE_ROOM,           /* topic: room; it changed or was deleted */
     NGX_MESH_WAKE_MEMBER,         /* topic: room; membership changed */
     NGX_MESH_WAKE_CHANGE,         /* topic: namespace of the store that has
-                                     changes up to seq; empty: of any */
+                                     changes up to seq (SEQ_ANY: it was
+                                     dropped, or seq is not known); empty:
+                                     any may have */
     NGX_MESH_WAKE_KINDS
 } ngx_mesh_wake_kind_t;
 

@@ -15,6 +15,9 @@
  * Jobs own their memory and are borrowed by the store while it has them; the
  * list of accepted writes is kept so that a worker that exits can free them
  * after the store has committed them.
+ *
+ * What was committed with changes is told on the ring, one notice for each
+ * namespace of what is taken at once, before the requesters hear of it.
  */
 
 
@@ -22,11 +25,20 @@
 
 #include "ngx_mesh_job.h"
 #include "ngx_mesh_storage_service.h"
+#include "ngx_mesh_wake.h"
 
 
 #define NGX_MESH_STORAGE_GUARD_MS   60000
+#define NGX_MESH_STORAGE_TOPICS     16      /* told in one go */
 #define NGX_MESH_STORAGE_ERROR_MAX  512     /* bytes */
 #define NGX_MESH_STORAGE_READ_POOL  512     /* bytes; of the task alone */
+
+
+/* A namespace with changes; ns is borrowed from a request. */
+typedef struct {
+    bytes_t                 ns;
+    uint64_t                seq;
+} ngx_mesh_storage_topic_t;
 
 
 /* What job->private of a write points to, in the job's pool. */
@@ -46,12 +58,25 @@ typedef struct {
 static void ngx_mesh_storage_service_log_thread(void *data, int error,
     const char *text);
 static void ngx_mesh_storage_service_notify_thread(void *data);
+static void ngx_mesh_storage_service_swept_thread(void *data);
 static ngx_int_t ngx_mesh_storage_service_connect(
     ngx_mesh_storage_service_t *service);
 static void ngx_mesh_storage_service_disconnect(
     ngx_mesh_storage_service_t *service);
 static ngx_int_t ngx_mesh_storage_service_write(ngx_mesh_store_job_t *job);
+static ngx_int_t ngx_mesh_storage_service_submit(
+    ngx_mesh_storage_service_t *service, ngx_mesh_store_job_t *job);
 static void ngx_mesh_storage_service_write_handler(ngx_event_t *rev);
+static void ngx_mesh_storage_service_tell(
+    ngx_mesh_storage_service_t *service, const store_request_t *request);
+static ngx_uint_t ngx_mesh_storage_service_changed(const store_op_t *op,
+    const store_result_t *result, ngx_mesh_storage_topic_t *topic);
+static ngx_uint_t ngx_mesh_storage_service_collect(
+    ngx_mesh_storage_topic_t *topics, ngx_uint_t n,
+    const ngx_mesh_storage_topic_t *topic);
+static void ngx_mesh_storage_service_announce(
+    ngx_mesh_storage_service_t *service,
+    const ngx_mesh_storage_topic_t *topics, ngx_uint_t n);
 static void ngx_mesh_storage_service_write_done(
     ngx_mesh_storage_service_t *service, store_request_t *request);
 static void ngx_mesh_storage_service_guard_handler(ngx_event_t *ev);
@@ -71,6 +96,8 @@ void
 ngx_mesh_storage_service_publish(ngx_mesh_storage_service_t *service,
     ngx_mesh_store_t *api)
 {
+    service->api = api;
+
     api->private = service;
     api->magic = NGX_MESH_STORE_MAGIC;
     api->version = NGX_MESH_STORE_VERSION;
@@ -112,7 +139,13 @@ ngx_mesh_storage_service_open(ngx_mesh_storage_service_t *service,
 
     service->config.log = ngx_mesh_storage_service_log_thread;
     service->config.notify = ngx_mesh_storage_service_notify_thread;
+    service->config.swept = ngx_mesh_storage_service_swept_thread;
     service->config.data = service;
+
+    /* before the data is seen: what is restored after this is another */
+
+    ngx_mesh_storage_gate_enter(&service->gate, service->api->wake,
+                                service->log);
 
     error[0] = '\0';
     service->store = service->adapter->open(&service->config, error,
@@ -162,6 +195,8 @@ ngx_mesh_storage_service_close(ngx_mesh_storage_service_t *service)
         store_request_release(&job->write);
         ngx_destroy_pool(job->pool);
     }
+
+    ngx_mesh_storage_gate_leave(&service->gate);
 
     if (service->guard.timer_set) {
         ngx_del_timer(&service->guard);
@@ -262,11 +297,20 @@ ngx_mesh_storage_service_notify_thread(void *data)
 }
 
 
+static void
+ngx_mesh_storage_service_swept_thread(void *data)
+{
+    ngx_mesh_storage_service_t  *service = data;
+
+    service->swept = 1;
+    ngx_mesh_storage_service_notify_thread(service);
+}
+
+
 static ngx_int_t
 ngx_mesh_storage_service_write(ngx_mesh_store_job_t *job)
 {
-    store_rc_t                   rc;
-    ngx_mesh_storage_write_t    *write;
+    ngx_int_t                    rc;
     ngx_mesh_storage_service_t  *service;
 
     service = ngx_mesh_storage_service;
@@ -274,6 +318,27 @@ ngx_mesh_storage_service_write(ngx_mesh_store_job_t *job)
     if (service == NULL) {
         return NGX_ERROR;
     }
+
+    if (ngx_mesh_storage_gate_take(&service->gate) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    rc = ngx_mesh_storage_service_submit(service, job);
+
+    if (rc != NGX_OK) {
+        ngx_mesh_storage_gate_release(&service->gate);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_mesh_storage_service_submit(ngx_mesh_storage_service_t *service,
+    ngx_mesh_store_job_t *job)
+{
+    store_rc_t                 rc;
+    ngx_mesh_storage_write_t  *write;
 
     write = ngx_palloc(job->pool, sizeof(ngx_mesh_storage_write_t));
 
@@ -337,10 +402,137 @@ ngx_mesh_storage_service_write_handler(ngx_event_t *rev)
 
     request = service->adapter->take(service->store);
 
+    ngx_mesh_storage_service_tell(service, request);
+
     while (request) {
         next = request->next;
         ngx_mesh_storage_service_write_done(service, request);
         request = next;
+    }
+}
+
+
+/* Tells of a list of finished requests, while their memory is there. */
+static void
+ngx_mesh_storage_service_tell(ngx_mesh_storage_service_t *service,
+    const store_request_t *request)
+{
+    size_t                    i;
+    ngx_uint_t                n;
+    ngx_mesh_storage_topic_t  topic, topics[NGX_MESH_STORAGE_TOPICS];
+
+    n = 0;
+
+    if (service->swept) {
+        service->swept = 0;
+
+        ngx_memzero(&topic, sizeof(ngx_mesh_storage_topic_t));
+        ngx_mesh_storage_service_announce(service, &topic, 1);
+    }
+
+    for ( /* void */ ; request != NULL; request = request->next) {
+
+        if (request->rc != STORE_OK && request->rc != STORE_UNKNOWN) {
+            continue;
+        }
+
+        for (i = 0; i < request->count; i++) {
+
+            if (!ngx_mesh_storage_service_changed(&request->ops[i],
+                                                  &request->results[i],
+                                                  &topic))
+            {
+                continue;
+            }
+
+            if (n == NGX_MESH_STORAGE_TOPICS) {
+                ngx_mesh_storage_service_announce(service, topics, n);
+                n = 0;
+            }
+
+            n = ngx_mesh_storage_service_collect(topics, n, &topic);
+        }
+    }
+
+    ngx_mesh_storage_service_announce(service, topics, n);
+}
+
+
+/* 1: it has left a change, or ended what followers have seen, or perhaps. */
+static ngx_uint_t
+ngx_mesh_storage_service_changed(const store_op_t *op,
+    const store_result_t *result, ngx_mesh_storage_topic_t *topic)
+{
+    topic->ns = op->ns;
+    topic->seq = NGX_MESH_WAKE_SEQ_ANY;
+
+    if (op->kind == STORE_DROP) {
+        return 1;
+    }
+
+    if (!op->log) {
+        return 0;
+    }
+
+    if (result->rc == STORE_UNKNOWN) {
+        return 1;
+    }
+
+    topic->seq = result->seq;
+
+    return result->rc == STORE_OK && result->seq != 0;
+}
+
+
+/* Most requests of a batch are of few namespaces, often of one. */
+static ngx_uint_t
+ngx_mesh_storage_service_collect(ngx_mesh_storage_topic_t *topics,
+    ngx_uint_t n, const ngx_mesh_storage_topic_t *topic)
+{
+    ngx_uint_t  i;
+
+    for (i = n; i != 0; i--) {
+
+        if (bytes_equal(topics[i - 1].ns, topic->ns)) {
+
+            if (topics[i - 1].seq < topic->seq) {
+                topics[i - 1].seq = topic->seq;
+            }
+
+            return n;
+        }
+    }
+
+    topics[n] = *topic;
+
+    return n + 1;
+}
+
+
+static void
+ngx_mesh_storage_service_announce(ngx_mesh_storage_service_t *service,
+    const ngx_mesh_storage_topic_t *topics, ngx_uint_t n)
+{
+    ngx_uint_t              i;
+    ngx_mesh_wake_t        *wake;
+    ngx_mesh_wake_notice_t  notice;
+
+    wake = service->api->wake;
+
+    if (wake == NULL) {
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        ngx_memzero(&notice, sizeof(ngx_mesh_wake_notice_t));
+
+        notice.kind = NGX_MESH_WAKE_CHANGE;
+        notice.topic.data = (u_char *) topics[i].ns.data;
+        notice.topic.len = topics[i].ns.len;
+        notice.seq = topics[i].seq;
+
+        (void) wake->publish(wake, &notice);
     }
 }
 
@@ -356,6 +548,8 @@ ngx_mesh_storage_service_write_done(ngx_mesh_storage_service_t *service,
     write = job->private;
 
     ngx_queue_remove(&write->queue);
+
+    ngx_mesh_storage_gate_release(&service->gate);
 
     if (ngx_queue_empty(&service->writes) && service->guard.timer_set) {
         ngx_del_timer(&service->guard);
@@ -384,6 +578,10 @@ ngx_mesh_storage_service_read(ngx_mesh_store_job_t *job)
 
     if (service == NULL) {
         return NGX_ERROR;
+    }
+
+    if (ngx_mesh_storage_gate_shut(&service->gate)) {
+        return NGX_BUSY;
     }
 
     task = ngx_mesh_job_create(NGX_MESH_STORAGE_READ_POOL,

@@ -16,7 +16,7 @@
 
 #include <ngx_thread_pool.h>
 
-#include "ngx_mesh_store.h"
+#include "ngx_mesh_storage_gate.h"
 #include "ngx_mesh_storage_log.h"
 
 
@@ -33,6 +33,11 @@ typedef struct {
     ngx_event_t              guard;        /* set while writes is not empty:
                                               an exiting worker waits */
     ngx_mesh_storage_log_t   lines;
+
+    ngx_mesh_store_t        *api;          /* as published; has the ring */
+    ngx_mesh_storage_gate_t  gate;         /* what a restore closes */
+    ngx_atomic_t             swept;        /* by the writer thread: the sweep
+                                              has left changes */
     unsigned                 tried:1;      /* to open it, in this process */
 } ngx_mesh_storage_service_t;
 

@@ -44,12 +44,16 @@
 #define NGX_MESH_STORAGE_NS_BLOB   "blob"
 
 
+typedef struct ngx_mesh_storage_callers_s  ngx_mesh_storage_callers_t;
+
+
 typedef struct {
     ngx_mesh_store_t            *published;    /* first: found by others */
 
     ngx_mesh_store_t             store;
     ngx_mesh_storage_service_t   service;
     ngx_mesh_principal_api_t    *principal;    /* when "used" */
+    ngx_mesh_storage_callers_t  *callers;      /* the same; of this worker */
 
     ngx_str_t                    path;         /* full, NUL terminated */
     ngx_str_t                    folder;       /* of path, ends with "/" */
@@ -98,6 +102,11 @@ extern ngx_module_t  ngx_http_mesh_storage_module;
 
 typedef struct ngx_mesh_storage_rest_s  ngx_mesh_storage_rest_t;
 
+/* What this node is and can, and how it is: "/api/storage" and
+   "/api/storage/health" (ngx_mesh_storage_info.c). */
+ngx_int_t ngx_mesh_storage_info(ngx_mesh_storage_rest_t *rest);
+ngx_int_t ngx_mesh_storage_info_health(ngx_mesh_storage_rest_t *rest);
+
 /* Resources, by the first segment of the path; each is called with all of it
    parsed and returns as a step does (ngx_mesh_storage_rest.h). */
 
@@ -128,8 +137,20 @@ ngx_int_t ngx_mesh_storage_quota(ngx_mesh_storage_rest_t *rest);
 /* The ledger of model usage. */
 ngx_int_t ngx_mesh_storage_usage(ngx_mesh_storage_rest_t *rest);
 
-/* Backups, restore, export, import. */
+/* Backups, restore, export, import: each a resource of its own below. */
 ngx_int_t ngx_mesh_storage_admin(ngx_mesh_storage_rest_t *rest);
+
+/* Of admin: the folder of backups; rest->path is the name of one. */
+ngx_int_t ngx_mesh_storage_backup(ngx_mesh_storage_rest_t *rest);
+
+/* Of admin: the node becomes what a backup holds. */
+ngx_int_t ngx_mesh_storage_restore(ngx_mesh_storage_rest_t *rest);
+
+/* Of admin: what is stored as lines of JSON, out and in. */
+ngx_int_t ngx_mesh_storage_export(ngx_mesh_storage_rest_t *rest);
+
+/* Of admin: the other way. */
+ngx_int_t ngx_mesh_storage_import(ngx_mesh_storage_rest_t *rest);
 
 
 #endif /* _NGX_MESH_STORAGE_H_INCLUDED_ */

@@ -14,6 +14,8 @@
  * in r->pool; rows and results of a job die after the step that was given
  * them.  Event loop only.
  *
+ * uploads, usage and admin have no namespace in their path.
+ *
  * Namespace "me" is the participant who asks: of a person its id, of a bot
  * the namespace of its maker, a dot and its id.
  */
@@ -59,9 +61,14 @@ struct ngx_mesh_storage_rest_s {
 
     /* from the path, decoded; UTF-8 without U+0000 */
     bytes_t                             resource;   /* "kv" */
-    bytes_t                             ns;         /* REST; "me" resolved */
+    bytes_t                             ns;         /* REST; "me" resolved;
+                                                       empty when the resource
+                                                       has none in its path */
     bytes_t                             path;       /* behind it; may be
                                                        empty, no "/" first */
+    bytes_t                             caller;     /* namespace of who asks,
+                                                       when "me" was asked or
+                                                       after caller_find() */
     bytes_t                             store_ns;   /* "s/<ns>" */
 
     /* of the body, after ngx_mesh_storage_rest_body() */
@@ -77,6 +84,8 @@ struct ngx_mesh_storage_rest_s {
 
     ngx_mesh_storage_done_pt            done;       /* of the job at work */
     ngx_mesh_storage_step_pt            step;       /* private to rest.c */
+    const char                         *json;       /* the same: of the body */
+    ngx_mesh_storage_step_pt            found;      /* private to caller.c */
     void                               *once;       /* private to once.c */
     void                               *data;       /* of the steps */
 };
@@ -86,6 +95,11 @@ struct ngx_mesh_storage_rest_s {
    principal, path, conditions, "me"; then the handler of the resource, which
    looks at r->method itself. */
 ngx_int_t ngx_mesh_storage_rest_handler(ngx_http_request_t *r);
+
+/* Makes text, "me" or a name that was in a body or header, the namespace of
+   the request (ns and store_ns), then step; 400 for what is no name. */
+ngx_int_t ngx_mesh_storage_rest_namespace(ngx_mesh_storage_rest_t *rest,
+    bytes_t text, ngx_mesh_storage_step_pt step);
 
 /* 405 with that Allow ("GET, HEAD, PUT"), or the 204 of OPTIONS. */
 ngx_int_t ngx_mesh_storage_rest_method(ngx_mesh_storage_rest_t *rest,
@@ -118,7 +132,9 @@ ngx_int_t ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
 
 /* A job whose one read or operation is prepared: namespace store_ns, key
    "<prefix><key>" in the job's pool (prefix "k/"); of a write the condition,
-   expiry, log and note (who) of the request.  NULL: out of memory. */
+   expiry, log and note (who) of the request.  There is room behind the "ops"
+   operations for the one of ngx_mesh_storage_once_add().  NULL: out of
+   memory. */
 ngx_mesh_store_job_t *ngx_mesh_storage_rest_get(ngx_mesh_storage_rest_t *rest,
     const char *prefix, bytes_t key);
 ngx_mesh_store_job_t *ngx_mesh_storage_rest_put(ngx_mesh_storage_rest_t *rest,
@@ -140,12 +156,17 @@ void ngx_mesh_storage_rest_resume(ngx_mesh_storage_rest_t *rest,
 ngx_int_t ngx_mesh_storage_rest_store_problem(ngx_mesh_storage_rest_t *rest,
     const ngx_mesh_store_job_t *job);
 
+/* The same to one outcome that has no facts. */
+ngx_int_t ngx_mesh_storage_rest_store_rc(ngx_mesh_storage_rest_t *rest,
+    store_rc_t rc);
+
 /* Of a read: 1 when If-None-Match holds for that seq and a 304 is due. */
 ngx_uint_t ngx_mesh_storage_rest_not_modified(ngx_mesh_storage_rest_t *rest,
     uint64_t seq);
 
-/* Headers of the answer: ETag "<seq>", Expires-At, Last-Modified is not
-   sent.  NGX_OK, NGX_ERROR. */
+/* Headers of an answer that is not a problem: ETag "<seq>" (and
+   Preference-Applied, when there was one), Expires-At unless 0; Last-Modified
+   is not sent.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_mesh_storage_rest_etag(ngx_mesh_storage_rest_t *rest,
     uint64_t seq);
 ngx_int_t ngx_mesh_storage_rest_expires(ngx_mesh_storage_rest_t *rest,
@@ -157,7 +178,9 @@ ngx_int_t ngx_mesh_storage_rest_writer(ngx_mesh_storage_rest_t *rest,
 ngx_int_t ngx_mesh_storage_rest_reply(ngx_mesh_storage_rest_t *rest,
     ngx_uint_t status, bytes_writer_t *w);
 
-/* A problem with a static detail; a problem with one member. */
+/* A problem with a detail that is static or in r->pool.  What is absent, or
+   may not be read, is PROBLEM_NOT_FOUND without a detail: they must look the
+   same. */
 ngx_int_t ngx_mesh_storage_rest_problem(ngx_mesh_storage_rest_t *rest,
     problem_t problem, const char *detail);
 
@@ -178,6 +201,10 @@ ngx_int_t ngx_mesh_storage_rest_cursor(ngx_mesh_storage_rest_t *rest,
     bytes_t scope, bytes_t *text, ngx_int_t *rc);
 ngx_int_t ngx_mesh_storage_rest_next(ngx_mesh_storage_rest_t *rest,
     bytes_t scope, bytes_t place, json_write_t *j);
+
+/* The same cursor as a text, and the Link header.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_storage_rest_cursor_next(ngx_mesh_storage_rest_t *rest,
+    bytes_t scope, bytes_t place, bytes_t *cursor);
 
 
 #endif /* _NGX_MESH_STORAGE_REST_H_INCLUDED_ */

@@ -48,6 +48,7 @@ typedef struct {
 static int match_kind(bytes_t command, const char *kind);
 static void write_equal(bytes_writer_t *w, const char *selector,
     bytes_t value);
+static void write_namespace(bytes_writer_t *w, bytes_t ns);
 
 
 const grant_role_t  grant_roles[] = {
@@ -309,7 +310,7 @@ grant_subject_arg(bytes_t command)
 
 
 int
-grant_policy(bytes_writer_t *w, const grant_t *grant, bytes_t id,
+grant_policy(bytes_writer_t *w, const grant_t *grant, bytes_t ns,
     const bytes_t *rooms, size_t room_count)
 {
     int     narrow;
@@ -325,7 +326,7 @@ grant_policy(bytes_writer_t *w, const grant_t *grant, bytes_t id,
                        + narrow);
 
     if (grant->own_namespace) {
-        write_equal(w, ".ns", id);
+        write_namespace(w, ns);
     }
 
     if (grant->local_only) {
@@ -371,4 +372,34 @@ write_equal(bytes_writer_t *w, const char *selector, bytes_t value)
     cbor_write_text(w, bytes_of("=="));
     cbor_write_text(w, bytes_of(selector));
     cbor_write_text(w, value);
+}
+
+
+/* The namespace and those below it, "ns.*".  A namespace has no character
+   that a pattern would take for its own. */
+static void
+write_namespace(bytes_writer_t *w, bytes_t ns)
+{
+    uint8_t         buf[GRANT_NS_MAX + 2];
+    bytes_writer_t  below;
+
+    bytes_writer_open(&below, buf, sizeof(buf));
+    bytes_writer_bytes(&below, ns);
+    bytes_writer_text(&below, ".*");
+
+    if (below.failed) {
+        w->failed = 1;
+        return;
+    }
+
+    cbor_write_list(w, 2);
+    cbor_write_text(w, bytes_of("or"));
+    cbor_write_list(w, 2);
+
+    write_equal(w, ".ns", ns);
+
+    cbor_write_list(w, 3);
+    cbor_write_text(w, bytes_of("like"));
+    cbor_write_text(w, bytes_of(".ns"));
+    cbor_write_text(w, bytes_writer_view(&below));
 }

@@ -19,6 +19,7 @@
 
 #define GRANT_COMMANDS_MAX  40
 #define GRANT_POLICY_MAX    4096  /* bytes of DAG-CBOR */
+#define GRANT_NS_MAX        180   /* bytes of a namespace */
 
 
 typedef struct {
@@ -29,7 +30,8 @@ typedef struct {
 
 typedef struct {
     bytes_t  command;             /* static text */
-    int      own_namespace;       /* policy: .ns is the holder's own */
+    int      own_namespace;       /* policy: .ns is the holder's own, or
+                                     below it */
     int      local_only;          /* policy: .provider_class is "local" */
 } grant_t;
 
@@ -59,10 +61,10 @@ const char *grant_permission_name(size_t i);
    resources; empty when the kind has none. */
 bytes_t grant_subject_arg(bytes_t command);
 
-/* Appends the DAG-CBOR policy of a grant: own namespace ("ns" is id),
-   local class, and, when room_count is not 0 and the command is of kind
+/* Appends the DAG-CBOR policy of a grant: own namespace (.ns is ns, of names
+   and dots, or begins with it and a dot), local class, and, when room_count is not 0 and the command is of kind
    "room", that .room is one of rooms.  0, or -1: no room. */
-int grant_policy(bytes_writer_t *w, const grant_t *grant, bytes_t id,
+int grant_policy(bytes_writer_t *w, const grant_t *grant, bytes_t ns,
     const bytes_t *rooms, size_t room_count);
 
 

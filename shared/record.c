@@ -88,6 +88,32 @@ record_name_fold(bytes_writer_t *w, bytes_t name)
 }
 
 
+int
+record_ns_write(bytes_writer_t *w, bytes_t maker_ns, bytes_t id)
+{
+    size_t  i, labels;
+
+    labels = 2;
+
+    for (i = 0; i < maker_ns.len; i++) {
+        labels += (maker_ns.data[i] == '.');
+    }
+
+    if (maker_ns.len == 0
+        || labels > RECORD_NS_LABELS
+        || maker_ns.len + 1 + id.len > RECORD_NS_MAX)
+    {
+        return 0;
+    }
+
+    bytes_writer_bytes(w, maker_ns);
+    bytes_writer_byte(w, '.');
+    bytes_writer_bytes(w, id);
+
+    return w->failed ? -1 : 0;
+}
+
+
 void
 record_participant_write(bytes_writer_t *w, const record_participant_t *p)
 {
@@ -105,6 +131,7 @@ record_participant_write(bytes_writer_t *w, const record_participant_t *p)
         json_write_member(&j, "maker", p->maker);
     }
 
+    json_write_member(&j, "ns", p->ns);
     json_write_member_bool(&j, "custodial", p->custodial);
     write_time(&j, "createdAt", p->created_ms);
 
@@ -151,6 +178,14 @@ record_participant_read(record_participant_t *p, bytes_t json,
 
     if (json_scan_find(&object, "maker", &value) == 0
         && read_text(&object, "maker", &p->maker, scratch) != 0)
+    {
+        return -1;
+    }
+
+    p->ns = p->id;
+
+    if (json_scan_find(&object, "ns", &value) == 0
+        && read_text(&object, "ns", &p->ns, scratch) != 0)
     {
         return -1;
     }

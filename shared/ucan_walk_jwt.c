@@ -14,7 +14,9 @@
  * link in the middle that widens is caught.
  *
  * Resources are compared bytewise; "mesh://<did>/..." that ends in a slash
- * covers what lies below, and is owned by that DID alone.  Where a location
+ * covers what lies below, and is owned by that DID alone.  So does
+ * "mesh://<did>/storage/<namespace>." that ends in a dot: namespaces lie
+ * below each other by dots.  Where a location
  * says so, every resource covers what lies below it, up to a slash.
  */
 
@@ -80,6 +82,7 @@ static int covers(ucan_walk_jwt_t *s, const ucan_token_cap_t *a,
     const ucan_token_cap_t *b);
 static int cover_resource(const ucan_walk_want_t *want, bytes_t a,
     bytes_t b);
+static int match_dot(bytes_t resource);
 static int cover_ability(const ucan_token_cap_t *cap, bytes_t can, int wild);
 static int equal_fold(bytes_t a, bytes_t b);
 static bytes_t find_subject(bytes_t resource);
@@ -421,8 +424,24 @@ cover_resource(const ucan_walk_want_t *want, bytes_t a, bytes_t b)
     }
 
     return find_subject(a).len != 0
-           && a.data[a.len - 1] == '/'
+           && (a.data[a.len - 1] == '/' || match_dot(a))
            && bytes_start_with(b, a);
+}
+
+
+/* 1 when resource, a mesh's, stands for the namespaces below one. */
+static int
+match_dot(bytes_t resource)
+{
+    size_t   head;
+    bytes_t  kind;
+
+    kind = bytes_of("/storage/");
+    head = strlen(UCAN_WALK_JWT_SCHEME) + find_subject(resource).len;
+
+    return resource.data[resource.len - 1] == '.'
+           && resource.len > head + kind.len + 1
+           && memcmp(resource.data + head, kind.data, kind.len) == 0;
 }
 
 

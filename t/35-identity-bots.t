@@ -111,9 +111,6 @@ like($refused->json->{command}, qr{^/room/}, 'by the command');
 is($reader->post('/api/agents/bootstrap', { name => 'fourth' })
    ->json->{command}, '/ucan/delegate',
    'a bot that may not delegate makes no bot');
-is($narrow->post('/api/agents/bootstrap', { name => 'fifth',
-   commands => [ '/storage/read' ] })->json->{command}, '/storage/read',
-   'nor is anything given that the maker has for itself alone');
 
 # a line of them
 

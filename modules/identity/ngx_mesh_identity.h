@@ -307,6 +307,10 @@ bytes_t ngx_mesh_identity_call_record(ngx_mesh_identity_call_t *call,
 void ngx_mesh_identity_call_time(json_write_t *j, const char *key,
     int64_t ms);
 
+/* "key":"<origin of this node><path>" into j; of "/ws" that of a socket. */
+void ngx_mesh_identity_call_url(ngx_mesh_identity_call_t *call,
+    json_write_t *j, const char *key, const char *path);
+
 
 /* Members of the body (ngx_mesh_identity_input.c) ------------------------ */
 
@@ -394,7 +398,7 @@ typedef struct {
     const signature_key_t  *key;        /* the issuer's, borrowed */
     bytes_t                 audience;
     bytes_t                 mesh;       /* the subject */
-    bytes_t                 id;         /* of the audience, for namespaces */
+    bytes_t                 ns;         /* the audience's namespace */
     const bytes_t          *rooms;
     size_t                  room_count;
     int64_t                 expires;    /* seconds; negative: never */
@@ -481,6 +485,8 @@ struct ngx_mesh_identity_make_s {
     ngx_mesh_identity_kind_t      kind;
     const signature_key_t        *mesh;         /* borrowed from the cycle */
     char                          id[ID_LEN];
+    bytes_t                       ns;           /* its namespace; may be empty:
+                                                   a bot without storage */
     int64_t                       now;          /* seconds */
     int64_t                       expires;      /* of the session, seconds */
     bytes_t                       did;          /* self-custody; else empty */
@@ -506,6 +512,8 @@ struct ngx_mesh_identity_make_s {
     /* outputs */
     ngx_mesh_identity_made_t      made;
     bytes_t                       command;      /* NOT_HELD */
+    ngx_uint_t                    stores;       /* some of its grants are of
+                                                   its namespace */
     bytes_t                       made_did;
     uint8_t                       sealed[SEAL_RECORD_LEN];
     bytes_t                       delegation;   /* to be stored */

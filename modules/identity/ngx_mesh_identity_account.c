@@ -484,6 +484,8 @@ ngx_mesh_identity_account_make(ngx_mesh_identity_call_t *call)
     account->make = make;
 
     id_create(make->id, 'p', call->now_ms);
+    ngx_mesh_identity_make_set(make, &make->ns,
+                               bytes_make(make->id, ID_LEN));
     ngx_memcpy(make->grants, account->role.grants,
                account->role.grant_count * sizeof(grant_t));
     make->grant_count = account->role.grant_count;
@@ -517,6 +519,7 @@ ngx_mesh_identity_account_write(ngx_mesh_identity_call_t *call)
 
     record = &account->record;
     record->id = bytes_make(make->id, ID_LEN);
+    record->ns = make->ns;
     record->did = make->made_did;
     record->name = account->name;
     record->role = account->role.name;

@@ -73,6 +73,8 @@ static ngx_int_t ngx_mesh_identity_agent_decide(
 static ngx_int_t ngx_mesh_identity_agent_carry(
     ngx_mesh_identity_call_t *call, bytes_t *held);
 static ngx_int_t ngx_mesh_identity_agent_make(ngx_mesh_identity_call_t *call);
+static ngx_int_t ngx_mesh_identity_agent_namespace(
+    ngx_mesh_identity_agent_t *agent, ngx_mesh_identity_make_t *make);
 static ngx_int_t ngx_mesh_identity_agent_grants(
     ngx_mesh_identity_agent_t *agent, ngx_mesh_identity_make_t *make);
 static ngx_int_t ngx_mesh_identity_agent_write(
@@ -85,8 +87,8 @@ static bytes_t ngx_mesh_identity_agent_lineage(
 static ngx_int_t ngx_mesh_identity_agent_done(ngx_mesh_identity_call_t *call);
 static ngx_int_t ngx_mesh_identity_agent_reply(
     ngx_mesh_identity_call_t *call);
-static void ngx_mesh_identity_agent_url(ngx_mesh_identity_call_t *call,
-    json_write_t *j, const char *key, const char *path);
+static void ngx_mesh_identity_agent_reply_namespace(
+    ngx_mesh_identity_make_t *make, json_write_t *j);
 
 
 /* POST /api/agents/bootstrap
@@ -512,13 +514,17 @@ ngx_mesh_identity_agent_make(ngx_mesh_identity_call_t *call)
 
     agent->make = make;
 
+    id_create(make->id, 'p', call->now_ms);
+
+    if (ngx_mesh_identity_agent_namespace(agent, make) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     rc = ngx_mesh_identity_agent_grants(agent, make);
 
     if (rc != NGX_OK) {
         return ngx_mesh_identity_call_forbid(call, make->command);
     }
-
-    id_create(make->id, 'p', call->now_ms);
 
     if (agent->did.len == 0
         && ngx_mesh_identity_input_secret(call, &agent->secret) != NGX_OK)
@@ -549,6 +555,29 @@ ngx_mesh_identity_agent_make(ngx_mesh_identity_call_t *call)
 
     return ngx_mesh_identity_make_submit(call, make,
                                          ngx_mesh_identity_agent_write);
+}
+
+
+/* Below that of its maker, whose quota it uses and who sees it. */
+
+static ngx_int_t
+ngx_mesh_identity_agent_namespace(ngx_mesh_identity_agent_t *agent,
+    ngx_mesh_identity_make_t *make)
+{
+    u_char          buf[RECORD_NS_MAX];
+    bytes_writer_t  w;
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+
+    if (record_ns_write(&w, agent->maker.ns, bytes_make(make->id, ID_LEN))
+        != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_mesh_identity_make_set(make, &make->ns, bytes_writer_view(&w));
+
+    return NGX_OK;
 }
 
 
@@ -618,6 +647,7 @@ ngx_mesh_identity_agent_write(ngx_mesh_identity_call_t *call)
     record->role = bytes_of("agent");
     record->kind = bytes_of("bot");
     record->maker = agent->maker.id;
+    record->ns = make->ns;
     record->custodial = agent->did.len == 0;
     record->created_ms = call->now_ms;
 
@@ -819,64 +849,34 @@ ngx_mesh_identity_agent_reply(ngx_mesh_identity_call_t *call)
         ngx_mesh_identity_account_custodian(call, &j, agent->did);
     }
 
-    ngx_mesh_identity_agent_url(call, &j, "wsUrl", "/ws");
-    ngx_mesh_identity_agent_url(call, &j, "modelUrl", "/api/models/v1");
-    ngx_mesh_identity_agent_url(call, &j, "skillUrl", "/skill.md");
+    ngx_mesh_identity_call_url(call, &j, "wsUrl", "/ws");
+    ngx_mesh_identity_call_url(call, &j, "modelUrl", "/api/models/v1");
+    ngx_mesh_identity_call_url(call, &j, "skillUrl", "/skill.md");
 
     json_write_member(&j, "name", agent->name);
     json_write_member(&j, "did", agent->record.did);
     json_write_member(&j, "role", agent->record.role);
     json_write_member(&j, "maker", agent->maker.id);
+    ngx_mesh_identity_agent_reply_namespace(make, &j);
     json_write_object_end(&j);
 
     return ngx_mesh_identity_call_reply(call, NGX_HTTP_CREATED, &w);
 }
 
 
-/* Of the configured origin, or of the one that the client came to. */
-
 static void
-ngx_mesh_identity_agent_url(ngx_mesh_identity_call_t *call, json_write_t *j,
-    const char *key, const char *path)
+ngx_mesh_identity_agent_reply_namespace(ngx_mesh_identity_make_t *make,
+    json_write_t *j)
 {
-    ngx_str_t            host;
-    ngx_uint_t           secure, socket;
-    bytes_writer_t       w;
-    ngx_http_request_t  *r;
-
-    r = call->request;
-    socket = ngx_strcmp(path, "/ws") == 0;
-    secure = 0;
-
-#if (NGX_HTTP_SSL)
-    secure = r->connection->ssl != NULL;
-#endif
-
-    if (r->headers_in.host) {
-        host = r->headers_in.host->value;
-
-    } else {
-        ngx_str_set(&host, "localhost");
-    }
-
-    if (call->mcf->url.len != 0) {
-        host = call->mcf->url;
-        secure = ngx_strncmp(host.data, "https", 5) == 0;
-        host.data += secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
-        host.len -= secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
-    }
-
-    ngx_mesh_identity_call_writer(call, &w, host.len + 64);
-
-    bytes_writer_text(&w, socket ? "ws" : "http");
-    bytes_writer_text(&w, secure ? "s://" : "://");
-    bytes_writer_bytes(&w, bytes_make(host.data, host.len));
-    bytes_writer_text(&w, path);
-
-    if (w.failed) {
-        j->out->failed = 1;
+    if (make->stores) {
+        json_write_member(j, "namespace", make->ns);
         return;
     }
 
-    json_write_member(j, key, bytes_writer_view(&w));
+    json_write_key(j, "namespace");
+    json_write_null(j);
+
+    json_write_member(j, "namespaceDetail", bytes_of(make->ns.len != 0
+        ? "nothing of \"/storage\" was passed on to it"
+        : "the line of makers above it is too long for a namespace"));
 }

@@ -218,6 +218,7 @@ ngx_mesh_identity_assign_make(ngx_mesh_identity_call_t *call)
     /* the DID is known and the key is not needed */
 
     ngx_mesh_identity_make_set(make, &make->did, assign->target.did);
+    ngx_mesh_identity_make_set(make, &make->ns, assign->target.ns);
 
     return ngx_mesh_identity_make_submit(call, make,
                                          ngx_mesh_identity_assign_write);

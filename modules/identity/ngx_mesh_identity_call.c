@@ -806,7 +806,7 @@ ngx_mesh_identity_call_record(ngx_mesh_identity_call_t *call,
 
     ngx_mesh_identity_call_writer(call, &w,
         512 + p->id.len + p->did.len + p->role.len + p->kind.len
-        + p->maker.len + json_write_string_max(p->name.len));
+        + p->maker.len + p->ns.len + json_write_string_max(p->name.len));
 
     record_participant_write(&w, p);
 
@@ -831,6 +831,55 @@ ngx_mesh_identity_call_time(json_write_t *j, const char *key, int64_t ms)
     if (w.failed) {
         json_write_key(j, key);
         json_write_null(j);
+        return;
+    }
+
+    json_write_member(j, key, bytes_writer_view(&w));
+}
+
+
+/* Of the configured origin, or of the one that the client came to. */
+
+void
+ngx_mesh_identity_call_url(ngx_mesh_identity_call_t *call, json_write_t *j,
+    const char *key, const char *path)
+{
+    ngx_str_t            host;
+    ngx_uint_t           secure, socket;
+    bytes_writer_t       w;
+    ngx_http_request_t  *r;
+
+    r = call->request;
+    socket = ngx_strcmp(path, "/ws") == 0;
+    secure = 0;
+
+#if (NGX_HTTP_SSL)
+    secure = r->connection->ssl != NULL;
+#endif
+
+    if (r->headers_in.host) {
+        host = r->headers_in.host->value;
+
+    } else {
+        ngx_str_set(&host, "localhost");
+    }
+
+    if (call->mcf->url.len != 0) {
+        host = call->mcf->url;
+        secure = ngx_strncmp(host.data, "https", 5) == 0;
+        host.data += secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
+        host.len -= secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
+    }
+
+    ngx_mesh_identity_call_writer(call, &w, host.len + 64);
+
+    bytes_writer_text(&w, socket ? "ws" : "http");
+    bytes_writer_text(&w, secure ? "s://" : "://");
+    bytes_writer_bytes(&w, bytes_make(host.data, host.len));
+    bytes_writer_text(&w, path);
+
+    if (w.failed) {
+        j->out->failed = 1;
         return;
     }
 

@@ -38,6 +38,8 @@ typedef struct {
 } ngx_mesh_identity_chain_t;
 
 
+static ngx_mesh_identity_made_t ngx_mesh_identity_chain_own(
+    ngx_mesh_identity_make_t *make);
 static ngx_int_t ngx_mesh_identity_chain_collect(
     ngx_mesh_identity_make_t *make, ngx_mesh_identity_chain_t *chain);
 static ngx_int_t ngx_mesh_identity_chain_join(ngx_mesh_identity_make_t *make,
@@ -61,7 +63,11 @@ ngx_mesh_identity_chain_create(ngx_mesh_identity_make_t *make)
     ngx_mesh_identity_made_t    made;
     ngx_mesh_identity_chain_t  *chain;
 
-    made = ngx_mesh_identity_make_holder(make);
+    made = ngx_mesh_identity_chain_own(make);
+
+    if (made == NGX_MESH_IDENTITY_MADE) {
+        made = ngx_mesh_identity_make_holder(make);
+    }
 
     if (made != NGX_MESH_IDENTITY_MADE) {
         return made;
@@ -96,6 +102,7 @@ ngx_mesh_identity_chain_create(ngx_mesh_identity_make_t *make)
 
     for (i = 0; i < make->grant_count; i++) {
         kept += chain->keep[i];
+        make->stores |= chain->keep[i] && make->grants[i].own_namespace;
     }
 
     if (kept == 0) {
@@ -116,6 +123,38 @@ ngx_mesh_identity_chain_create(ngx_mesh_identity_make_t *make)
     }
 
     return ngx_mesh_identity_make_token(make, &chain->set);
+}
+
+
+/* A bot without a namespace has nothing of what is for one's own alone. */
+
+static ngx_mesh_identity_made_t
+ngx_mesh_identity_chain_own(ngx_mesh_identity_make_t *make)
+{
+    size_t  i, n;
+
+    if (make->ns.len != 0) {
+        return NGX_MESH_IDENTITY_MADE;
+    }
+
+    n = 0;
+
+    for (i = 0; i < make->grant_count; i++) {
+
+        if (!make->grants[i].own_namespace) {
+            make->grants[n++] = make->grants[i];
+            continue;
+        }
+
+        if (make->exact) {
+            make->command = make->grants[i].command;
+            return NGX_MESH_IDENTITY_NOT_HELD;
+        }
+    }
+
+    make->grant_count = n;
+
+    return NGX_MESH_IDENTITY_MADE;
 }
 
 
@@ -164,7 +203,7 @@ ngx_mesh_identity_chain_collect(ngx_mesh_identity_make_t *make,
     issue.key = &custodian;
     issue.audience = make->made_did;
     issue.mesh = mesh;
-    issue.id = bytes_make(make->id, ID_LEN);
+    issue.ns = make->ns;
     issue.rooms = make->rooms;
     issue.room_count = make->room_count;
     issue.expires = -1;
@@ -304,7 +343,7 @@ ngx_mesh_identity_chain_judge_grant(ngx_mesh_identity_make_t *make,
 
     if (grant->own_namespace) {
         request.args[0].name = bytes_of("ns");
-        request.args[0].value = bytes_make(make->id, ID_LEN);
+        request.args[0].value = make->ns;
         request.arg_count = 1;
 
     } else if (grant->local_only) {

@@ -586,6 +586,10 @@ ngx_mesh_identity_login_me_write(ngx_mesh_identity_call_t *call,
         json_write_member(&j, "maker", p->maker);
     }
 
+    if (p->ns.len != 0) {
+        json_write_member(&j, "namespace", p->ns);
+    }
+
     json_write_member_bool(&j, "custodial", p->custodial);
     ngx_mesh_identity_call_time(&j, "createdAt", p->created_ms);
     ngx_mesh_identity_account_custodian(call, &j, p->did);

@@ -507,7 +507,7 @@ ngx_mesh_identity_make_person(ngx_mesh_identity_make_t *make)
     issue.key = make->mesh;
     issue.audience = make->made_did;
     issue.mesh = bytes_make(make->mesh->did, sizeof(make->mesh->did));
-    issue.id = bytes_make(make->id, ID_LEN);
+    issue.ns = make->ns;
     issue.expires = -1;
 
     if (make->kind == NGX_MESH_IDENTITY_GUEST) {

@@ -76,7 +76,7 @@ ngx_mesh_identity_token_delegate(ngx_mesh_identity_set_t *set,
         if (!issue->bare) {
             bytes_writer_open(&w, policy, GRANT_POLICY_MAX);
 
-            if (grant_policy(&w, &grants[i], issue->id, issue->rooms,
+            if (grant_policy(&w, &grants[i], issue->ns, issue->rooms,
                              issue->room_count)
                 != 0)
             {

@@ -61,6 +61,7 @@ static void mark_above(mesh_link_t *above, const mesh_link_t *below,
 static int covers(const ucan_token_cap_t *a, const ucan_token_cap_t *b,
     int prefix);
 static int cover_resource(bytes_t a, bytes_t b, int prefix);
+static int match_dot(bytes_t resource);
 static int cover_ability(const ucan_token_cap_t *a,
     const ucan_token_cap_t *b);
 static int equal_fold(bytes_t a, bytes_t b);
@@ -526,7 +527,32 @@ cover_resource(bytes_t a, bytes_t b, int prefix)
         return 0;
     }
 
-    return a.data[a.len - 1] == '/' || (prefix && b.data[a.len] == '/');
+    return a.data[a.len - 1] == '/'
+           || (prefix && b.data[a.len] == '/')
+           || match_dot(a);
+}
+
+
+/* 1 when resource, a mesh's, stands for the namespaces below one. */
+static int
+match_dot(bytes_t resource)
+{
+    const uint8_t  *kind;
+
+    static const char  storage[] = "/storage/";
+
+    if (!bytes_start_with(resource, bytes_of("mesh://"))
+        || resource.data[resource.len - 1] != '.')
+    {
+        return 0;
+    }
+
+    kind = memchr(resource.data + 7, '/', resource.len - 7);
+
+    return kind != NULL
+           && (size_t) (resource.data + resource.len - kind)
+              > sizeof(storage)
+           && memcmp(kind, storage, sizeof(storage) - 1) == 0;
 }
 
 

@@ -187,6 +187,12 @@ test_policies(void)
     policy = policy_of("agent", "/storage/write", NULL, 0);
     tap_ok(match(policy, "ns", "p_1"), "one's own namespace is one's own");
     tap_ok(!match(policy, "ns", "p_2"), "another's is not");
+    tap_ok(match(policy, "ns", "p_1.p_3") && match(policy, "ns", "p_1.a.b"),
+           "what is below it is one's own too");
+    tap_ok(!match(policy, "ns", "p_13") && !match(policy, "ns", "p_1x.p_3")
+           && !match(policy, "ns", "x.p_1") && !match(policy, "ns", "p_1_3"),
+           "what begins alike is not");
+    tap_ok(!match(policy, "key", "p_1"), "nor what has no namespace");
 
     policy = policy_of("admin", "/storage/write", NULL, 0);
     tap_ok(match(policy, "ns", "p_2"), "an admin has all");
@@ -220,6 +226,56 @@ test_policies(void)
     tap_ok(grant_policy(&w, find_grant("agent", "/storage/read"),
                         bytes_of("p_1"), NULL, 0) == -1,
            "a policy without room says so");
+}
+
+
+/* A policy of the narrower namespace holds for no more than that of the
+   wider one: what makes a bot's chain of its maker's. */
+
+static void
+test_namespaces(void)
+{
+    size_t          i;
+    bytes_t         wide, narrow;
+    uint8_t         one[GRANT_POLICY_MAX], two[GRANT_POLICY_MAX];
+    uint8_t         name[GRANT_NS_MAX + 1];
+    const grant_t  *grant;
+    bytes_writer_t  w;
+
+    static const char *const  names[] = {
+        "p_1", "p_1.p_2", "p_1.p_2.p_4", "p_1.p_3", "p_2", "p_1.p_22",
+        "p_1p_2", "", ".", "p_1.", "p_1.p_2."
+    };
+
+    grant = find_grant("agent", "/storage");
+
+    bytes_writer_open(&w, one, sizeof(one));
+    (void) grant_policy(&w, grant, bytes_of("p_1"), NULL, 0);
+    wide = bytes_writer_view(&w);
+
+    bytes_writer_open(&w, two, sizeof(two));
+    (void) grant_policy(&w, grant, bytes_of("p_1.p_2"), NULL, 0);
+    narrow = bytes_writer_view(&w);
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        tap_ok(!match(narrow, "ns", names[i]) || match(wide, "ns", names[i]),
+               "a bot's \"%s\" is its maker's", names[i]);
+    }
+
+    tap_ok(match(narrow, "ns", "p_1.p_2") && match(narrow, "ns", "p_1.p_2.x"),
+           "a bot has its own and what is below");
+    tap_ok(!match(narrow, "ns", "p_1") && !match(narrow, "ns", "p_1.p_3")
+           && !match(narrow, "ns", "p_1.p_22"),
+           "neither its maker's nor its sibling's");
+
+    memset(name, 'n', sizeof(name));
+
+    bytes_writer_open(&w, one, sizeof(one));
+    tap_ok(grant_policy(&w, grant, bytes_make(name, GRANT_NS_MAX), NULL, 0)
+           == 0, "a namespace may be as long as the limit");
+    bytes_writer_open(&w, one, sizeof(one));
+    tap_ok(grant_policy(&w, grant, bytes_make(name, GRANT_NS_MAX + 1), NULL,
+                        0) == -1, "and not longer");
 }
 
 
@@ -291,6 +347,7 @@ main(void)
     test_who_has_what();
     test_nesting();
     test_policies();
+    test_namespaces();
     test_names();
     test_size();
 

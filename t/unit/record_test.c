@@ -113,6 +113,7 @@ test_participant(void)
     p.name = bytes_of("Ada \"the\\first\"");
     p.role = bytes_of("member");
     p.kind = bytes_of("person");
+    p.ns = bytes_of("p_1");
     p.custodial = 1;
     p.created_ms = 1800000000123;
 
@@ -129,10 +130,12 @@ test_participant(void)
            && bytes_equal(back.name, p.name)
            && bytes_equal(back.role, p.role)
            && bytes_equal(back.kind, p.kind) && back.maker.len == 0
+           && bytes_equal(back.ns, p.ns)
            && back.custodial == 1 && back.created_ms == p.created_ms
            && back.removed_ms == 0, "and read back");
 
     p.maker = bytes_of("p_2");
+    p.ns = bytes_of("p_2.p_1");
     p.custodial = 0;
     p.removed_ms = p.created_ms + 1;
 
@@ -142,6 +145,7 @@ test_participant(void)
     tap_ok(record_participant_read(&back, bytes_writer_view(&w), &scratch)
            == 0
            && bytes_equal(back.maker, p.maker) && back.custodial == 0
+           && bytes_equal(back.ns, p.ns)
            && back.removed_ms == p.removed_ms, "with what is optional too");
 
     bytes_writer_open(&scratch, text, 4);
@@ -151,6 +155,66 @@ test_participant(void)
     bytes_writer_open(&w, buf, 32);
     record_participant_write(&w, &p);
     tap_ok(w.failed, "a record without room is none");
+}
+
+
+/* What was written before there were namespaces, and a bot without one. */
+
+static void
+test_namespace(void)
+{
+    uint8_t               text[256], small[8];
+    bytes_t               ns;
+    unsigned              i;
+    bytes_writer_t        w, scratch;
+    record_participant_t  p;
+
+    static const char  old[] =
+        "{\"id\":\"p_1\",\"did\":\"d\",\"name\":\"n\",\"role\":\"r\",\"kind\":"
+        "\"bot\",\"maker\":\"p_2\",\"custodial\":true,\"createdAt\":"
+        "\"2027-01-15T08:00:00.123Z\"}";
+    static const char  none[] =
+        "{\"id\":\"p_1\",\"did\":\"d\",\"name\":\"n\",\"role\":\"r\",\"kind\":"
+        "\"bot\",\"ns\":\"\",\"custodial\":true,\"createdAt\":"
+        "\"2027-01-15T08:00:00.123Z\"}";
+
+    bytes_writer_open(&scratch, text, sizeof(text));
+    tap_ok(record_participant_read(&p, bytes_of(old), &scratch) == 0
+           && bytes_equal_text(p.ns, "p_1"),
+           "an old record has its id for a namespace");
+
+    tap_ok(record_participant_read(&p, bytes_of(none), &scratch) == 0
+           && p.ns.len == 0, "a bot may have none");
+
+    ns = bytes_of("p_1");
+
+    for (i = 2; i <= RECORD_NS_LABELS; i++) {
+        static uint8_t  buf[RECORD_NS_LABELS][RECORD_NS_MAX];
+
+        bytes_writer_open(&w, buf[i - 1], sizeof(buf[0]));
+        tap_ok(record_ns_write(&w, ns, bytes_of("p_b")) == 0
+               && bytes_writer_view(&w).len == ns.len + 4,
+               "a bot at depth %u has a namespace", i);
+        ns = bytes_writer_view(&w);
+    }
+
+    tap_ok(bytes_equal_text(ns, "p_1.p_b.p_b.p_b.p_b"), "below its maker's");
+
+    bytes_writer_open(&w, text, sizeof(text));
+    tap_ok(record_ns_write(&w, ns, bytes_of("p_b")) == 0
+           && bytes_writer_view(&w).len == 0, "one that is deeper has none");
+    tap_ok(record_ns_write(&w, bytes_make(NULL, 0), bytes_of("p_b")) == 0
+           && bytes_writer_view(&w).len == 0, "nor has a bot of that one");
+
+    memset(text, 'n', sizeof(text));
+    bytes_writer_open(&w, text + 200, 32);
+    tap_ok(record_ns_write(&w, bytes_make(text, RECORD_NS_MAX - 3),
+                           bytes_of("p_b")) == 0
+           && bytes_writer_view(&w).len == 0, "nor one whose name is too long");
+
+    bytes_writer_open(&w, small, sizeof(small));
+    tap_ok(record_ns_write(&w, bytes_of("p_1"), bytes_of("p_long")) == -1,
+           "a namespace without room says so");
 }
 
 
@@ -179,7 +243,10 @@ test_bad_participants(void)
         "\"2027-01-15T08:00:00.123Z\"}",
         "{\"id\":\"p\",\"did\":\"d\",\"name\":\"n\",\"role\":\"r\",\"kind\":"
         "\"k\",\"custodial\":true,\"createdAt\":"
-        "\"2027-01-15T08:00:00.123Z\",\"maker\":7}"
+        "\"2027-01-15T08:00:00.123Z\",\"maker\":7}",
+        "{\"id\":\"p\",\"did\":\"d\",\"name\":\"n\",\"role\":\"r\",\"kind\":"
+        "\"k\",\"custodial\":true,\"createdAt\":"
+        "\"2027-01-15T08:00:00.123Z\",\"ns\":7}"
     };
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -196,6 +263,7 @@ main(void)
     test_keys();
     test_fold();
     test_participant();
+    test_namespace();
     test_bad_participants();
 
     return tap_done();

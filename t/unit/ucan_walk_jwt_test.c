@@ -245,6 +245,66 @@ test_prefix_opens(void)
 }
 
 
+/* Namespaces lie below each other by dots, those of storage only. */
+static void
+test_namespaces(void)
+{
+    size_t          i;
+    bytes_t         top, mesh;
+    char            caps[512];
+    ucan_chain_t    chain;
+    ucan_request_t  request;
+
+    static const struct {
+        const char  *command;
+        const char  *arg;
+        const char  *value;
+        int          allowed;
+    } cases[] = {
+        { "/storage/read", "ns", "p_1", 1 },
+        { "/storage/read", "ns", "p_1.p_2", 1 },
+        { "/storage/read", "ns", "p_1.p_2.p_3", 1 },
+        { "/storage/read", "ns", "p_12", 0 },
+        { "/storage/read", "ns", "p_1/p_2", 0 },
+        { "/storage/write", "ns", "p_1.p_2", 0 },
+        { "/storage/read", "ns", "p_2", 1 },
+        { "/storage/read", "ns", "p_2.p_3", 0 },
+        { "/room/read", "room", "r_1.r_2", 0 },
+        { "/room/read", "room", "r_1.", 1 }
+    };
+
+    reset();
+    mesh = make_did("mesh");
+
+    snprintf(caps, sizeof(caps),
+             "{\"mesh://%.56s/storage/p_1\":{\"storage/read\":[{}]},"
+             "\"mesh://%.56s/storage/p_1.\":{\"storage/read\":[{}]},"
+             "\"mesh://%.56s/storage/p_2\":{\"storage/read\":[{}]},"
+             "\"mesh://%.56s/storage/.\":{\"storage/read\":[{}]},"
+             "\"mesh://%.56s/room/r_1.\":{\"room/read\":[{}]}}",
+             (const char *) mesh.data, (const char *) mesh.data,
+             (const char *) mesh.data, (const char *) mesh.data,
+             (const char *) mesh.data);
+
+    top = make_jwt("mesh", "mesh", caps, MAKE_NOW + 60, NULL);
+
+    ok_verdict(open_jwt(&chain, top, NULL), UCAN_OK,
+               "a token about namespaces opens");
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(&request, 0, sizeof(request));
+        request.command = bytes_of(cases[i].command);
+        request.args[0].name = bytes_of(cases[i].arg);
+        request.args[0].value = bytes_of(cases[i].value);
+        request.arg_count = 1;
+
+        tap_ok((ucan_chain_allow(&chain, &request, MAKE_NOW) == UCAN_OK)
+               == cases[i].allowed, "%s of %s: %s", cases[i].command,
+               cases[i].value, cases[i].allowed ? "allowed" : "refused");
+    }
+}
+
+
 int
 main(void)
 {
@@ -256,6 +316,7 @@ main(void)
     test_resource();
     test_resource_chain();
     test_prefix_opens();
+    test_namespaces();
 
     return tap_done();
 }

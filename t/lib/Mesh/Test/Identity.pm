@@ -28,7 +28,7 @@ use constant PASSWORD => 'correct horse battery staple';
 our @COMMANDS = map { "/$_" } qw(
     room/list room/read room/join room/send room/create room/manage dm/send
     role/manage member/manage member/invite ucan/delegate ucan/revoke
-    mesh/admin);
+    mesh/admin storage/read storage/write storage/admin);
 
 
 sub new {
@@ -37,10 +37,10 @@ sub new {
     my %directives = %{ $opt{directives} || {} };
     my $lines = join '', map { "    $_  $directives{$_};\n" }
                 sort keys %directives;
-    my $locations = join '', map { <<"END" } @COMMANDS;
+    my $locations = join '', map { my $arg = argument($_); <<"END" } @COMMANDS;
         location = /may$_ {
             ucan          on;
-            ucan_require  $_ room=\$arg_room;
+            ucan_require  $_ $arg=\$arg_$arg;
             empty_gif;
         }
 END
@@ -82,12 +82,23 @@ END
 }
 
 
-# The status that a guarded location answers to a token.
+# What a command is about.
+
+sub argument {
+    my ($command) = @_;
+
+    return $command =~ m{^/storage/} ? 'ns' : 'room';
+}
+
+
+# The status that a guarded location answers to a token, for a room or, of
+# storage, a namespace.
 
 sub may {
-    my ($self, $token, $command, $room) = @_;
+    my ($self, $token, $command, $value) = @_;
+    my $arg = argument($command);
 
-    return $self->get("/may$command?room=" . ($room // ''),
+    return $self->get("/may$command?$arg=" . ($value // ''),
                       token => $token)->status;
 }
 

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base64.h"
+#include "json_scan.h"
 #include "ucan_make.h"
 
 
@@ -228,17 +229,95 @@ get_args(void)
 }
 
 
+/* JSON as CBOR: what a policy is made of, texts without escapes. */
+static void
+write_json(bytes_writer_t *w, const json_scan_t *value)
+{
+    size_t       pos, count;
+    int64_t      n;
+    bytes_t      text;
+    json_scan_t  item;
+
+    switch (value->type) {
+
+    case JSON_SCAN_ARRAY:
+        for (pos = 0, count = 0;
+             json_scan_next(value, &pos, NULL, &item) == 0;
+             count++)
+        {
+            /* void */
+        }
+
+        cbor_write_list(w, count);
+        pos = 0;
+
+        while (json_scan_next(value, &pos, NULL, &item) == 0) {
+            write_json(w, &item);
+        }
+
+        return;
+
+    case JSON_SCAN_STRING:
+        if (json_scan_plain(value, &text) == 0) {
+            cbor_write_text(w, text);
+            return;
+        }
+
+        break;
+
+    case JSON_SCAN_NUMBER:
+        if (json_scan_integer(value, &n) == 0) {
+            cbor_write_integer(w, n);
+            return;
+        }
+
+        break;
+
+    case JSON_SCAN_BOOL:
+        cbor_write_bool(w, value->truth);
+        return;
+
+    default:
+        break;
+    }
+
+    fail("no part of a policy in", mint_words[1]);
+}
+
+
+/* "policy=[[...],...]", without blanks. */
+static bytes_t
+get_policy(const char *text)
+{
+    uint8_t         buf[8192];
+    json_scan_t     value;
+    bytes_writer_t  w;
+
+    if (json_scan_validate(bytes_of(text), NULL) != JSON_SCAN_OK
+        || json_scan_open(bytes_of(text), &value) != 0)
+    {
+        fail("no policy", text);
+    }
+
+    bytes_writer_open(&w, buf, sizeof(buf));
+    write_json(&w, &value);
+
+    return make_copy(&w);
+}
+
+
 static bytes_t
 make_v1(int invocation)
 {
     cid_t                   cids[UCAN_TOKEN_PROOFS_MAX];
-    const char             *iss, *sub, *room;
+    const char             *iss, *sub, *room, *policy;
     ucan_envelope_draft_t   draft;
 
     memset(&draft, 0, sizeof(draft));
 
     iss = get_option("iss", "mesh");
     room = get_option("room", "");
+    policy = get_option("policy", "");
 
     draft.invocation = invocation;
     draft.aud = make_did(get_option("aud", "mesh"));
@@ -261,6 +340,9 @@ make_v1(int invocation)
 
     } else if (*room != '\0') {
         draft.policy = make_policy(".room", room);
+
+    } else if (*policy != '\0') {
+        draft.policy = get_policy(policy);
     }
 
     return make_envelope(iss, &draft);

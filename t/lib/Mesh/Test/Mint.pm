@@ -19,7 +19,7 @@ package Mesh::Test::Mint;
 #     did NAME key=KEY
 #     key NAME seed= did= by=          a key from elsewhere, see below
 #     import NAME text=CONTAINER       its tokens: NAME.0, NAME.1, ...
-#     delegation NAME iss= aud= sub= cmd= room= exp= nbf=
+#     delegation NAME iss= aud= sub= cmd= room= policy= exp= nbf=
 #     invocation NAME iss= aud= sub= cmd= args=NAME:VALUE prf= nonce= exp=
 #     jwt NAME iss= aud= caps= prf= exp= nbf=
 #     forgery NAME list=TOKEN          the same, its signature changed
@@ -32,7 +32,8 @@ package Mesh::Test::Mint;
 # delegation of whatever its issuer will ever get); prf and list are names of
 # tokens, or of an import for all of its tokens; exp and nbf are seconds from
 # now, or "none".  args=revoke:@TOKEN is a link to that token.  A delegation
-# with room= has the policy [["==", ".room", ROOM]].
+# with room= has the policy [["==", ".room", ROOM]], one with policy= that JSON,
+# written without blanks.
 #
 # A key has the seed that a key file says, or, when nobody will sign with it,
 # nothing but a DID; with by=KEY it belongs to a liar: it signs as KEY does,

@@ -423,7 +423,10 @@ ngx_int_t
 ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, ngx_mesh_storage_done_pt done)
 {
+    /* what is derived, kept aside or counted elsewhere is not charged */
+
     job->write.limits = rest->lcf->quota;
+    job->write.limited = bytes_of("s/");
 
     return ngx_mesh_storage_rest_submit(rest, job, done,
                                         rest->mcf->store.write);

@@ -19,7 +19,7 @@
 static ngx_int_t ngx_mesh_storage_rest_store_condition(
     ngx_mesh_storage_rest_t *rest, uint64_t seq);
 static ngx_int_t ngx_mesh_storage_rest_store_quota(
-    ngx_mesh_storage_rest_t *rest, const store_usage_t *usage);
+    ngx_mesh_storage_rest_t *rest, const store_request_t *write);
 
 
 ngx_int_t
@@ -41,7 +41,7 @@ ngx_mesh_storage_rest_store_problem(ngx_mesh_storage_rest_t *rest,
                                           write->results[write->failed].seq);
 
     case STORE_QUOTA:
-        return ngx_mesh_storage_rest_store_quota(rest, &write->usage);
+        return ngx_mesh_storage_rest_store_quota(rest, write);
 
     default:
         return ngx_mesh_storage_rest_store_rc(rest, write->rc);
@@ -112,16 +112,22 @@ ngx_mesh_storage_rest_store_condition(ngx_mesh_storage_rest_t *rest,
 
 static ngx_int_t
 ngx_mesh_storage_rest_store_quota(ngx_mesh_storage_rest_t *rest,
-    const store_usage_t *usage)
+    const store_request_t *write)
 {
-    ngx_uint_t        items;
-    problem_facts_t   facts;
-    problem_member_t  members[3];
+    ngx_uint_t            items;
+    problem_facts_t       facts;
+    problem_member_t      members[3];
+    const store_usage_t  *usage;
+
+    usage = &write->usage;
 
     ngx_memzero(&facts, sizeof(problem_facts_t));
     ngx_memzero(members, sizeof(members));
 
-    items = usage->limits.items != 0 && usage->items > usage->limits.items;
+    /* the store tells what is used, not by which of both it refused */
+
+    items = usage->limits.items != 0
+            && usage->items + write->count > usage->limits.items;
 
     members[0].name = "used";
     members[0].number = (int64_t) (items ? usage->items : usage->bytes);
@@ -131,7 +137,6 @@ ngx_mesh_storage_rest_store_quota(ngx_mesh_storage_rest_t *rest,
     members[2].name = "of";
     members[2].text = bytes_of(items ? "items" : "bytes");
 
-    facts.detail = bytes_of("\"used\" is what it would have been");
     facts.members = members;
     facts.member_count = 3;
 

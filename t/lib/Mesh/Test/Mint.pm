@@ -32,8 +32,8 @@ package Mesh::Test::Mint;
 # delegation of whatever its issuer will ever get); prf and list are names of
 # tokens, or of an import for all of its tokens; exp and nbf are seconds from
 # now, or "none".  args=revoke:@TOKEN is a link to that token.  A delegation
-# with room= has the policy [["==", ".room", ROOM]], one with policy= that JSON,
-# written without blanks.
+# with room= has the policy [["==", ".room", ROOM]], one with policy= that
+# JSON, written without blanks.
 #
 # A key has the seed that a key file says, or, when nobody will sign with it,
 # nothing but a DID; with by=KEY it belongs to a liar: it signs as KEY does,

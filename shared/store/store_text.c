@@ -7,11 +7,9 @@
 /*
  * The file of the text index: made, checked and rebuilt by who leads.
  *
- * A damaged file is emptied in place, by SQLite's own reset in one
- * transaction, not deleted: other processes have it open and would give the
- * new file an old log.  One that somebody deleted is made anew; the others see
- * by its inode that theirs is gone.  A database of another program is left
- * alone: the configuration named the wrong file.
+ * A damaged file is deleted and made anew; those who have it open see by its
+ * inode that theirs is gone, also when somebody else deletes it.  A database
+ * of another program is left alone: the configuration named the wrong file.
  *
  * Who finds damage while searching cannot mend it, so he leaves a file
  * "<path>.damaged" that the leader looks for.
@@ -497,34 +495,34 @@ stop_late(void *data)
 }
 
 
-/* Empties the file, whatever is in it.  Pragmas may not have been had of a
-   damaged one, so it is opened again. */
+/* The name goes first: who opens it meanwhile finds nothing, not a new file
+   with an old log. */
 static int
 reset_file(store_text_t *text, const char *why)
 {
-    int      rc;
-    sqlite3 *handle;
+    int  rc;
 
     store_sqlite_log(&text->base, 0, "search: \"%s\" %s and is made again",
                      text->path, why);
 
-    handle = text->db.handle;
+    store_sqlite_db_close(&text->db);
 
-    (void) sqlite3_table_column_metadata(handle, NULL, "ns", NULL, NULL, NULL,
-                                         NULL, NULL, NULL);
-    sqlite3_db_config(handle, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
-    rc = sqlite3_exec(handle, "VACUUM", NULL, NULL, NULL);
-    sqlite3_db_config(handle, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
-
-    if (rc == SQLITE_OK) {
-        store_sqlite_db_close(&text->db);
-        rc = store_text_db_open(text, &text->db, store_text_write_sql, 0);
+    if (unlink(text->path) == -1) {
+        store_sqlite_log(&text->base, errno, "search: \"%s\" cannot be "
+                         "removed", text->path);
+        return -1;
     }
 
+    if (make_file(text) != 0) {
+        return -1;
+    }
+
+    rc = store_text_db_open(text, &text->db, store_text_write_sql, 0);
+    text->db_file = store_text_file(text);
+
     if (rc != SQLITE_OK) {
-        store_sqlite_log(&text->base, 0, "search: \"%s\" cannot be emptied: "
-                         "%s (%d); stop the server and remove it",
-                         text->path, sqlite3_errstr(rc), rc);
+        store_sqlite_log(&text->base, 0, "search: \"%s\" cannot be opened: "
+                         "%s (%d)", text->path, sqlite3_errstr(rc), rc);
         return -1;
     }
 
@@ -669,6 +667,12 @@ authorize_read(void *data, int action, const char *a, const char *b,
         /* FTS5's own question, whether others have written */
 
         return (strcmp(a, "data_version") == 0) ? SQLITE_OK : SQLITE_DENY;
+
+    case SQLITE_UPDATE:
+
+        /* compiled, never run, where a module declares its columns */
+
+        return (strcmp(a, "sqlite_master") == 0) ? SQLITE_OK : SQLITE_DENY;
 
     default:
         return SQLITE_DENY;

@@ -288,6 +288,17 @@ open_reader(store_text_t *text, uint64_t file, int *rc)
                              &reader->db);
     store_text_db_seal(&reader->db, 1);
 
+    /* SQLite opens the log with the first read: not that of another file */
+
+    (void) run_plain(&reader->db, SQL_EPOCH_GET);
+
+    if (store_text_file(text) != file) {
+        *rc = SQLITE_BUSY;
+        store_sqlite_db_close(&reader->db);
+        free(reader);
+        return NULL;
+    }
+
     return reader;
 }
 

@@ -22,6 +22,7 @@
 
 #include "ngx_mesh_storage_caller.h"
 #include "ngx_mesh_storage_conf.h"
+#include "ngx_mesh_storage_keeper.h"
 #include "ngx_mesh_wake.h"
 
 
@@ -115,6 +116,8 @@ ngx_http_mesh_storage_init_process(ngx_cycle_t *cycle)
     }
 
     (void) ngx_mesh_storage_service_open(&mcf->service, cycle);
+
+    ngx_mesh_storage_keeper_open(mcf);
 
     if (mcf->used) {
         mcf->principal = ngx_mesh_principal_api(cycle);

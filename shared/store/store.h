@@ -182,6 +182,8 @@ struct store_request_s {
     size_t            failed;     /* index of the operation that failed; 0
                                      when it was none of them */
     store_limits_t    limits;     /* of accounts at the top without any */
+    bytes_t           limited;    /* the accounts that those are for: names
+                                     that start so; empty: all */
     store_usage_t     usage;      /* QUOTA: the account, limits as applied */
     void             *data;       /* the submitter's */
     store_request_t  *next;       /* the store's */

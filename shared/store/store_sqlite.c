@@ -47,6 +47,7 @@ static int check_file(store_t *store, char *error, size_t error_size);
 static int open_locked(store_t *store, char *error, size_t error_size);
 static void close_store(store_t *store);
 static void free_store(store_t *store);
+static int open_db(store_t *store, store_sqlite_db_t *db, const char *path);
 static int set_pragmas(store_t *store, store_sqlite_db_t *db,
     int query_only);
 static int authorize_write(void *data, int action, const char *a,
@@ -99,6 +100,8 @@ const store_adapter_t  store_sqlite = {
     .take = store_sqlite_writer_take,
     .read = store_sqlite_reader_read,
     .health = store_sqlite_writer_health,
+    .backup = store_sqlite_backup_make,
+    .restore = store_sqlite_backup_restore,
     .close = close_store
 };
 
@@ -308,7 +311,7 @@ open_locked(store_t *store, char *error, size_t error_size)
     free(path);
 
     db = &store->writer.db;
-    rc = store_sqlite_db_open(store, db, store_sqlite_apply_sql, 0);
+    rc = store_sqlite_db_open(store, db, store_sqlite_writer_sql, 0);
 
     if (rc != SQLITE_OK) {
         snprintf(error, error_size, "\"%s\" cannot be opened: %s",
@@ -358,13 +361,48 @@ int
 store_sqlite_db_open(store_t *store, store_sqlite_db_t *db,
     const char *const *sql, int query_only)
 {
-    int     rc;
-    size_t  i, n;
+    int  rc;
 
     memset(db, 0, sizeof(store_sqlite_db_t));
     db->sql = sql;
 
-    rc = sqlite3_open_v2(store->path, &db->handle,
+    rc = open_db(store, db, store->path);
+
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+
+    /* deadlines are for reads: an interrupted write may lose its batch */
+
+    if (query_only) {
+        sqlite3_progress_handler(db->handle, 1000, check_deadline, db);
+    }
+
+    return set_pragmas(store, db, query_only);
+}
+
+
+int
+store_sqlite_db_open_copy(store_t *store, store_sqlite_db_t *db,
+    const char *path)
+{
+    int  rc;
+
+    memset(db, 0, sizeof(store_sqlite_db_t));
+
+    rc = open_db(store, db, path);
+
+    return (rc == SQLITE_OK) ? set_pragmas(store, db, 0) : rc;
+}
+
+
+static int
+open_db(store_t *store, store_sqlite_db_t *db, const char *path)
+{
+    int     rc;
+    size_t  i, n;
+
+    rc = sqlite3_open_v2(path, &db->handle,
                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (rc != SQLITE_OK) {
@@ -392,13 +430,7 @@ store_sqlite_db_open(store_t *store, store_sqlite_db_t *db,
 
     sqlite3_busy_timeout(db->handle, STORE_SQLITE_BUSY_MS);
 
-    /* deadlines are for reads: an interrupted write may lose its batch */
-
-    if (query_only) {
-        sqlite3_progress_handler(db->handle, 1000, check_deadline, db);
-    }
-
-    return set_pragmas(store, db, query_only);
+    return SQLITE_OK;
 }
 
 
@@ -508,6 +540,64 @@ store_sqlite_step(store_sqlite_db_t *db, sqlite3_stmt *statement)
 }
 
 
+int
+store_sqlite_run(store_sqlite_db_t *db, store_sqlite_sql_t n)
+{
+    sqlite3_stmt  *statement;
+
+    statement = store_sqlite_statement(db, n);
+
+    return (statement == NULL) ? sqlite3_errcode(db->handle)
+                               : store_sqlite_run_done(db, statement);
+}
+
+
+int
+store_sqlite_run_numbers(store_sqlite_db_t *db, store_sqlite_sql_t n,
+    int64_t a, int64_t b)
+{
+    sqlite3_stmt  *statement;
+
+    statement = store_sqlite_statement(db, n);
+    if (statement == NULL) {
+        return sqlite3_errcode(db->handle);
+    }
+
+    sqlite3_bind_int64(statement, 1, a);
+
+    if (sqlite3_bind_parameter_count(statement) > 1) {
+        sqlite3_bind_int64(statement, 2, b);
+    }
+
+    return store_sqlite_run_done(db, statement);
+}
+
+
+int
+store_sqlite_run_done(store_sqlite_db_t *db, sqlite3_stmt *statement)
+{
+    int  rc;
+
+    rc = store_sqlite_step(db, statement);
+    (void) sqlite3_reset(statement);
+
+    return (rc == SQLITE_DONE) ? SQLITE_OK : rc;
+}
+
+
+int
+store_sqlite_run_row(store_sqlite_db_t *db, sqlite3_stmt *statement,
+    int *found)
+{
+    int  rc;
+
+    rc = store_sqlite_step(db, statement);
+    *found = (rc == SQLITE_ROW);
+
+    return (rc == SQLITE_ROW || rc == SQLITE_DONE) ? SQLITE_OK : rc;
+}
+
+
 store_rc_t
 store_sqlite_rc(const store_sqlite_db_t *db, int rc)
 {
@@ -569,6 +659,9 @@ authorize_write(void *data, int action, const char *a, const char *b,
     case SQLITE_SAVEPOINT:
         return SQLITE_OK;
 
+    case SQLITE_FUNCTION:
+        return strcmp(b, "length") == 0 ? SQLITE_OK : SQLITE_DENY;
+
     default:
         return SQLITE_DENY;
     }
@@ -586,6 +679,9 @@ authorize_read(void *data, int action, const char *a, const char *b,
     case SQLITE_READ:
     case SQLITE_TRANSACTION:
         return SQLITE_OK;
+
+    case SQLITE_FUNCTION:
+        return strcmp(b, "length") == 0 ? SQLITE_OK : SQLITE_DENY;
 
     default:
         return SQLITE_DENY;

@@ -6,7 +6,7 @@
 
 /*
  * Operations inside a write transaction: conditions, counters, dedupe, and
- * the sweep of what has expired or was dropped.
+ * what they leave behind.
  *
  * Runs in the writer thread, on its connection, under the host lock; called
  * by store_sqlite_writer.c only.  Decides nothing about batches.
@@ -21,164 +21,94 @@
 #include <stdlib.h>
 
 
-enum {
-    SQL_BEGIN = 0,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
-    SQL_SAVEPOINT,
-    SQL_RELEASE,
-    SQL_UNDO,
-    SQL_NS_GET,
-    SQL_NS_ADD,
-    SQL_NS_ADD_AGAIN,
-    SQL_NS_REMOVE,
-    SQL_NS_ITEM_SEQ,
-    SQL_NS_ENTRY_SEQ,
-    SQL_ITEM_GET,
-    SQL_ITEM_ADD,
-    SQL_ITEM_SET,
-    SQL_ITEM_REMOVE,
-    SQL_ENTRY_GET,
-    SQL_ENTRY_ADD,
-    SQL_DROPPED_ADD,
-    SQL_SWEEP_DUE,
-    SQL_SWEEP_ITEMS,
-    SQL_SWEEP_DROPPED_ITEMS,
-    SQL_SWEEP_DROPPED_ENTRIES,
-    SQL_SWEEP_DROPPED,
-    SQL_MAX
-};
-
-
+/* A request in hand. */
 typedef struct {
-    int64_t   id;                 /* 0: no such namespace yet */
-    uint64_t  item_seq;
-    uint64_t  entry_seq;
-} store_sqlite_ns_t;
+    store_sqlite_writer_t  *writer;
+    store_sqlite_db_t      *db;
+    store_request_t        *request;
+    size_t                  i;           /* operation in hand */
+    const store_op_t       *op;          /* the same */
+    store_result_t         *result;
+    int64_t                 now_ms;
+    int                     savepoint;   /* there is something to go back to */
+} store_sqlite_apply_t;
 
 
 typedef struct {
     int64_t   rowid;              /* 0: no row, not even an expired one */
     uint64_t  seq;                /* 0: absent */
+    uint64_t  bytes;              /* of key, value and weight; 0: no row */
+    uint64_t  weight;
 } store_sqlite_item_t;
 
 
-static int apply_operation(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms);
-static int apply_put(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms);
-static int apply_delete(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms);
-static int apply_check(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms);
-static int apply_append(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms);
-static int apply_drop(store_sqlite_db_t *db, const store_op_t *op);
-static int find_ns(store_sqlite_db_t *db, bytes_t name,
-    store_sqlite_ns_t *ns);
-static int add_ns(store_sqlite_db_t *db, bytes_t name,
-    store_sqlite_ns_t *ns);
-static int find_item(store_sqlite_db_t *db, const store_sqlite_ns_t *ns,
-    bytes_t key, store_sqlite_item_t *item, int64_t now_ms);
-static int find_entry(store_sqlite_db_t *db, const store_sqlite_ns_t *ns,
-    bytes_t dedupe, store_result_t *result);
+static int end_request(store_sqlite_apply_t *a, int rc, store_rc_t failed);
+static int apply_operation(store_sqlite_apply_t *a);
+static int apply_put(store_sqlite_apply_t *a);
+static int put_item(store_sqlite_apply_t *a, store_sqlite_account_t *ns,
+    const store_sqlite_item_t *item, bytes_t value);
+static int stamp_value(store_sqlite_apply_t *a, uint8_t **stamped);
+static int apply_delete(store_sqlite_apply_t *a);
+static int apply_check(store_sqlite_apply_t *a);
+static int apply_incr(store_sqlite_apply_t *a);
+static int incr_item(store_sqlite_apply_t *a, store_sqlite_account_t *ns,
+    const store_sqlite_item_t *item, bytes_t value);
+static int apply_append(store_sqlite_apply_t *a);
+static int apply_drop(store_sqlite_apply_t *a);
+static int apply_limits(store_sqlite_apply_t *a);
+static int find_match(store_sqlite_apply_t *a, store_sqlite_account_t **ns,
+    store_sqlite_item_t *item);
+static int find_item(store_sqlite_apply_t *a, int64_t ns,
+    store_sqlite_item_t *item);
+static int find_number(store_sqlite_apply_t *a,
+    const store_sqlite_item_t *item);
+static int make_ns(store_sqlite_apply_t *a, store_sqlite_account_t *ns);
+static int take_seq(store_sqlite_apply_t *a, store_sqlite_account_t *ns,
+    int64_t items, int64_t bytes);
+static int leave_change(store_sqlite_apply_t *a,
+    const store_sqlite_account_t *ns, store_change_t change);
+static int find_entry(store_sqlite_db_t *db, int64_t ns, bytes_t dedupe,
+    store_result_t *result);
 static int add_entry(store_sqlite_db_t *db, const store_op_t *op,
     const store_sqlite_ns_t *ns, int64_t now_ms);
 static store_rc_t match_condition(const store_op_t *op, uint64_t seq);
-static int run_plain(store_sqlite_db_t *db, unsigned n);
-static int run_numbers(store_sqlite_db_t *db, unsigned n, int64_t a,
-    int64_t b);
-static int run_done(store_sqlite_db_t *db, sqlite3_stmt *statement);
-static int get_row(store_sqlite_db_t *db, sqlite3_stmt *statement,
-    int *found);
-
-
-const char *const  store_sqlite_apply_sql[STORE_SQLITE_STATEMENTS] = {
-
-    [SQL_BEGIN] = "BEGIN IMMEDIATE",
-    [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_SAVEPOINT] = "SAVEPOINT request",
-    [SQL_RELEASE] = "RELEASE request",
-    [SQL_UNDO] = "ROLLBACK TO request",
-
-    [SQL_NS_GET] = "SELECT id, item_seq, entry_seq FROM namespace"
-                   " WHERE name = ?1",
-    [SQL_NS_ADD] = "INSERT INTO namespace (name) VALUES (?1)",
-    [SQL_NS_ADD_AGAIN] = "INSERT INTO namespace (name, item_seq, entry_seq)"
-                         " VALUES (?1, ?2, ?3)",
-    [SQL_NS_REMOVE] = "DELETE FROM namespace WHERE id = ?1",
-    [SQL_NS_ITEM_SEQ] = "UPDATE namespace SET item_seq = ?2 WHERE id = ?1",
-    [SQL_NS_ENTRY_SEQ] = "UPDATE namespace SET entry_seq = ?2 WHERE id = ?1",
-
-    [SQL_ITEM_GET] = "SELECT rowid, seq, expires_ms FROM item"
-                     " WHERE ns = ?1 AND key = ?2",
-    [SQL_ITEM_ADD] = "INSERT INTO item (ns, key, seq, at_ms, expires_ms,"
-                     " value) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    [SQL_ITEM_SET] = "UPDATE item SET seq = ?3, at_ms = ?4, expires_ms = ?5,"
-                     " value = ?6 WHERE rowid = ?1",
-    [SQL_ITEM_REMOVE] = "DELETE FROM item WHERE rowid = ?1",
-
-    [SQL_ENTRY_GET] = "SELECT place & 0xfffffffff, id, value FROM entry"
-                      " WHERE ns = ?1 AND dedupe = ?2",
-    [SQL_ENTRY_ADD] = "INSERT INTO entry (place, ns, at_ms, id, dedupe,"
-                      " value) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-
-    [SQL_DROPPED_ADD] = "INSERT INTO dropped (ns) VALUES (?1)",
-
-    [SQL_SWEEP_DUE] = "SELECT 1 FROM dropped UNION ALL SELECT 1 FROM item"
-                      " WHERE expires_ms > 0 AND expires_ms <= ?1 LIMIT 1",
-    [SQL_SWEEP_ITEMS] = "DELETE FROM item WHERE rowid IN (SELECT rowid"
-                        " FROM item WHERE expires_ms > 0"
-                        " AND expires_ms <= ?1 LIMIT ?2)",
-    [SQL_SWEEP_DROPPED_ITEMS] = "DELETE FROM item WHERE rowid IN"
-                                " (SELECT rowid FROM item WHERE ns ="
-                                " (SELECT ns FROM dropped"
-                                " ORDER BY ns LIMIT 1) LIMIT ?1)",
-    [SQL_SWEEP_DROPPED_ENTRIES] = "DELETE FROM entry WHERE place IN"
-                                  " (SELECT place FROM entry WHERE place"
-                                  " BETWEEN (SELECT ns << 36 FROM dropped"
-                                  " ORDER BY ns LIMIT 1) AND"
-                                  " (SELECT (ns + 1 << 36) - 1 FROM dropped"
-                                  " ORDER BY ns LIMIT 1) LIMIT ?1)",
-    [SQL_SWEEP_DROPPED] = "DELETE FROM dropped WHERE ns ="
-                          " (SELECT ns FROM dropped ORDER BY ns LIMIT 1)"
-};
-
-
-_Static_assert(SQL_MAX <= STORE_SQLITE_STATEMENTS, "statement cache");
-_Static_assert(STORE_SQLITE_SEQ_BITS == 36, "numbers in the texts above");
 
 
 int
-store_sqlite_apply_begin(store_sqlite_db_t *db)
+store_sqlite_apply_begin(store_sqlite_writer_t *writer)
 {
-    return run_plain(db, SQL_BEGIN);
+    store_sqlite_account_clear(writer);
+
+    return store_sqlite_run(&writer->db, STORE_SQL_BEGIN);
 }
 
 
 int
-store_sqlite_apply_commit(store_sqlite_db_t *db)
+store_sqlite_apply_commit(store_sqlite_writer_t *writer)
 {
-    return run_plain(db, SQL_COMMIT);
+    int  rc;
+
+    rc = store_sqlite_account_flush(writer);
+
+    return (rc == SQLITE_OK) ? store_sqlite_run(&writer->db, STORE_SQL_COMMIT)
+                             : rc;
 }
 
 
 int
-store_sqlite_apply_rollback(store_sqlite_db_t *db)
+store_sqlite_apply_rollback(store_sqlite_writer_t *writer)
 {
-    return run_plain(db, SQL_ROLLBACK);
+    return store_sqlite_run(&writer->db, STORE_SQL_ROLLBACK);
 }
 
 
 int
-store_sqlite_apply_request(store_sqlite_db_t *db, store_request_t *request,
-    int64_t now_ms)
+store_sqlite_apply_request(store_sqlite_writer_t *writer,
+    store_request_t *request, int64_t now_ms)
 {
-    int              rc, alone;
-    size_t           i;
-    store_rc_t       failed;
-    store_result_t  *result;
+    int                   rc;
+    store_rc_t            failed;
+    store_sqlite_apply_t  a;
 
     memset(request->results, 0, request->count * sizeof(store_result_t));
 
@@ -186,51 +116,75 @@ store_sqlite_apply_request(store_sqlite_db_t *db, store_request_t *request,
     request->failed = 0;
     failed = STORE_OK;
 
+    memset(&a, 0, sizeof(store_sqlite_apply_t));
+    a.writer = writer;
+    a.db = &writer->db;
+    a.request = request;
+    a.now_ms = now_ms;
+
     /* one operation writes when all its conditions hold, so that there is
        nothing to undo but after an engine error, which fails the batch; a
        savepoint would be a quarter of its cost */
 
-    alone = (request->count == 1);
+    if (request->count != 1) {
+        rc = store_sqlite_run(a.db, STORE_SQL_SAVEPOINT);
 
-    rc = alone ? SQLITE_OK : run_plain(db, SQL_SAVEPOINT);
+        if (rc != SQLITE_OK) {
+            store_sqlite_apply_fail(request, store_sqlite_rc(a.db, rc));
+            return rc;
+        }
 
-    if (rc != SQLITE_OK) {
-        store_sqlite_apply_fail(request, store_sqlite_rc(db, rc));
-        return rc;
+        a.savepoint = 1;
     }
 
-    for (i = 0; i < request->count; i++) {
-        result = &request->results[i];
+    for (rc = SQLITE_OK; a.i < request->count; a.i++) {
+        a.op = &request->ops[a.i];
+        a.result = &request->results[a.i];
 
-        rc = apply_operation(db, &request->ops[i], result, now_ms);
+        rc = apply_operation(&a);
 
         if (rc != SQLITE_OK) {
 
             /* the code is taken before the undo may change it */
 
-            failed = store_sqlite_rc(db, rc);
+            failed = store_sqlite_rc(a.db, rc);
             break;
         }
 
-        failed = result->rc;
+        failed = a.result->rc;
 
         if (failed != STORE_OK && failed != STORE_EXISTS) {
             break;
         }
     }
 
-    if (i == request->count) {
-        return alone ? SQLITE_OK : run_plain(db, SQL_RELEASE);
+    if (a.i == request->count) {
+        failed = store_sqlite_account_check(writer, request);
     }
 
-    request->failed = i;
-    store_sqlite_apply_fail(request, failed);
+    return end_request(&a, rc, failed);
+}
 
-    if (!alone && !sqlite3_get_autocommit(db->handle)) {
-        if (run_plain(db, SQL_UNDO) != SQLITE_OK
-            || run_plain(db, SQL_RELEASE) != SQLITE_OK)
+
+static int
+end_request(store_sqlite_apply_t *a, int rc, store_rc_t failed)
+{
+    if (failed == STORE_OK || failed == STORE_EXISTS) {
+        store_sqlite_account_keep(a->writer);
+        return a->savepoint ? store_sqlite_run(a->db, STORE_SQL_RELEASE)
+                            : SQLITE_OK;
+    }
+
+    store_sqlite_account_undo(a->writer);
+
+    a->request->failed = (failed == STORE_QUOTA) ? 0 : a->i;
+    store_sqlite_apply_fail(a->request, failed);
+
+    if (a->savepoint && !sqlite3_get_autocommit(a->db->handle)) {
+        if (store_sqlite_run(a->db, STORE_SQL_UNDO) != SQLITE_OK
+            || store_sqlite_run(a->db, STORE_SQL_RELEASE) != SQLITE_OK)
         {
-            (void) run_plain(db, SQL_ROLLBACK);
+            (void) store_sqlite_run(a->db, STORE_SQL_ROLLBACK);
         }
     }
 
@@ -241,6 +195,7 @@ store_sqlite_apply_request(store_sqlite_db_t *db, store_request_t *request,
 void
 store_sqlite_apply_fail(store_request_t *request, store_rc_t rc)
 {
+    int       met;
     size_t    i;
     uint64_t  seq;
 
@@ -252,8 +207,12 @@ store_sqlite_apply_fail(store_request_t *request, store_rc_t rc)
 
         /* the seq that a condition met stays, for the caller's next try */
 
-        seq = (rc == STORE_CONDITION && i == request->failed)
-              ? request->results[i].seq : 0;
+        met = (rc == STORE_CONDITION || rc == STORE_TYPE)
+              && i == request->failed
+              && request->ops[i].kind != STORE_APPEND;
+        seq = met ? request->results[i].seq : 0;
+
+        memset(&request->results[i], 0, sizeof(store_result_t));
 
         request->results[i].rc = rc;
         request->results[i].seq = seq;
@@ -262,29 +221,30 @@ store_sqlite_apply_fail(store_request_t *request, store_rc_t rc)
 
 
 static int
-apply_operation(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms)
+apply_operation(store_sqlite_apply_t *a)
 {
-    switch (op->kind) {
+    switch (a->op->kind) {
 
     case STORE_PUT:
-        return apply_put(db, op, result, now_ms);
+        return apply_put(a);
 
     case STORE_DELETE:
-        return apply_delete(db, op, result, now_ms);
+        return apply_delete(a);
 
     case STORE_CHECK:
-        return apply_check(db, op, result, now_ms);
+        return apply_check(a);
 
     case STORE_APPEND:
-        return apply_append(db, op, result, now_ms);
+        return apply_append(a);
 
     case STORE_DROP:
-        return apply_drop(db, op);
+        return apply_drop(a);
 
     case STORE_INCR:
+        return apply_incr(a);
+
     case STORE_LIMITS:
-        break;
+        return apply_limits(a);
     }
 
     return SQLITE_MISUSE;
@@ -292,175 +252,301 @@ apply_operation(store_sqlite_db_t *db, const store_op_t *op,
 
 
 static int
-apply_put(store_sqlite_db_t *db, const store_op_t *op, store_result_t *result,
-    int64_t now_ms)
+apply_put(store_sqlite_apply_t *a)
 {
-    int                   rc;
-    sqlite3_stmt         *statement;
-    store_sqlite_ns_t     ns;
-    store_sqlite_item_t   item;
+    int                      rc;
+    bytes_t                  value;
+    uint8_t                 *stamped;
+    store_sqlite_item_t      item;
+    store_sqlite_account_t  *ns;
 
-    rc = find_ns(db, op->ns, &ns);
+    rc = find_match(a, &ns, &item);
 
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
         return rc;
     }
 
-    rc = find_item(db, &ns, op->key, &item, now_ms);
+    value = a->op->value;
+    stamped = NULL;
 
-    if (rc != SQLITE_OK) {
-        return rc;
+    if (a->op->stamp && a->i != 0) {
+        rc = stamp_value(a, &stamped);
+
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+
+        value.data = stamped;
     }
 
-    result->rc = match_condition(op, item.seq);
-    result->seq = item.seq;
-
-    if (result->rc != STORE_OK) {
-        return SQLITE_OK;
-    }
-
-    rc = add_ns(db, op->ns, &ns);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    result->seq = ns.item_seq + 1;
-
-    rc = run_numbers(db, SQL_NS_ITEM_SEQ, ns.id, (int64_t) result->seq);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    statement = store_sqlite_statement(db, item.rowid ? SQL_ITEM_SET
-                                                      : SQL_ITEM_ADD);
-    if (statement == NULL) {
-        return sqlite3_errcode(db->handle);
-    }
-
-    if (item.rowid) {
-        sqlite3_bind_int64(statement, 1, item.rowid);
-
-    } else {
-        sqlite3_bind_int64(statement, 1, ns.id);
-        store_sqlite_bind(statement, 2, op->key);
-    }
-
-    sqlite3_bind_int64(statement, 3, (int64_t) result->seq);
-    sqlite3_bind_int64(statement, 4, now_ms);
-    sqlite3_bind_int64(statement, 5, op->expires_ms);
-    store_sqlite_bind(statement, 6, op->value);
-
-    return run_done(db, statement);
-}
-
-
-/* A delete of what is not there changes nothing and has seq 0. */
-static int
-apply_delete(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms)
-{
-    int                  rc;
-    store_sqlite_ns_t    ns;
-    store_sqlite_item_t  item;
-
-    rc = find_ns(db, op->ns, &ns);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    rc = find_item(db, &ns, op->key, &item, now_ms);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    result->rc = match_condition(op, item.seq);
-    result->seq = item.seq;
-
-    if (result->rc != STORE_OK || item.seq == 0) {
-        return SQLITE_OK;
-    }
-
-    result->seq = ns.item_seq + 1;
-
-    rc = run_numbers(db, SQL_NS_ITEM_SEQ, ns.id, (int64_t) result->seq);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    return run_numbers(db, SQL_ITEM_REMOVE, item.rowid, 0);
-}
-
-
-static int
-apply_check(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms)
-{
-    int                  rc;
-    store_sqlite_ns_t    ns;
-    store_sqlite_item_t  item;
-
-    rc = find_ns(db, op->ns, &ns);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    rc = find_item(db, &ns, op->key, &item, now_ms);
-
-    if (rc == SQLITE_OK) {
-        result->rc = match_condition(op, item.seq);
-        result->seq = item.seq;
-    }
+    rc = put_item(a, ns, &item, value);
+    free(stamped);
 
     return rc;
 }
 
 
 static int
-apply_append(store_sqlite_db_t *db, const store_op_t *op,
-    store_result_t *result, int64_t now_ms)
+put_item(store_sqlite_apply_t *a, store_sqlite_account_t *ns,
+    const store_sqlite_item_t *item, bytes_t value)
 {
     int                rc;
-    store_sqlite_ns_t  ns;
+    int64_t            bytes;
+    sqlite3_stmt      *statement;
+    const store_op_t  *op;
 
-    rc = find_ns(db, op->ns, &ns);
+    op = a->op;
+    bytes = (int64_t) (op->key.len + value.len + op->weight);
 
-    if (rc != SQLITE_OK) {
+    rc = take_seq(a, ns, item->rowid ? 0 : 1, bytes - (int64_t) item->bytes);
+
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
         return rc;
     }
 
-    if (op->dedupe.len != 0 && ns.id != 0) {
-        rc = find_entry(db, &ns, op->dedupe, result);
+    statement = store_sqlite_statement(a->db, item->rowid
+                                              ? STORE_SQL_ITEM_SET
+                                              : STORE_SQL_ITEM_ADD);
+    if (statement == NULL) {
+        return sqlite3_errcode(a->db->handle);
+    }
 
-        if (rc != SQLITE_OK || result->rc == STORE_EXISTS) {
+    if (item->rowid) {
+        sqlite3_bind_int64(statement, 1, item->rowid);
+
+    } else {
+        sqlite3_bind_int64(statement, 1, ns->now.id);
+        store_sqlite_bind(statement, 2, op->key);
+    }
+
+    sqlite3_bind_int64(statement, 3, (int64_t) a->result->seq);
+    sqlite3_bind_int64(statement, 4, a->now_ms);
+    sqlite3_bind_int64(statement, 5, op->expires_ms);
+    sqlite3_bind_int64(statement, 6, (int64_t) op->weight);
+    sqlite3_bind_int64(statement, 7, op->log);
+    store_sqlite_bind(statement, 8, op->meta);
+    store_sqlite_bind(statement, 9, value);
+
+    rc = store_sqlite_run_done(a->db, statement);
+
+    return (rc == SQLITE_OK) ? leave_change(a, ns, STORE_CHANGE_PUT) : rc;
+}
+
+
+/* A copy of the value with the seqs and numbers of the operations before. */
+static int
+stamp_value(store_sqlite_apply_t *a, uint8_t **stamped)
+{
+    int       n;
+    size_t    i;
+    uint8_t  *p;
+    uint64_t  number;
+
+    *stamped = malloc(a->op->value.len);
+    if (*stamped == NULL) {
+        return SQLITE_NOMEM;
+    }
+
+    memcpy(*stamped, a->op->value.data, a->op->value.len);
+    p = *stamped;
+
+    for (i = 0; i < a->i; i++) {
+        number = (uint64_t) a->request->results[i].number;
+
+        for (n = 56; n >= 0; n -= 8) {
+            p[7 - n / 8] = (uint8_t) (a->request->results[i].seq >> n);
+            p[15 - n / 8] = (uint8_t) (number >> n);
+        }
+
+        p += STORE_STAMP_LEN;
+    }
+
+    return SQLITE_OK;
+}
+
+
+/* A delete of what is not there changes nothing and has seq 0. */
+static int
+apply_delete(store_sqlite_apply_t *a)
+{
+    int                      rc;
+    store_sqlite_item_t      item;
+    store_sqlite_account_t  *ns;
+
+    rc = find_match(a, &ns, &item);
+
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK || item.seq == 0) {
+        return rc;
+    }
+
+    rc = take_seq(a, ns, -1, - (int64_t) item.bytes);
+
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
+        return rc;
+    }
+
+    rc = store_sqlite_run_numbers(a->db, STORE_SQL_ITEM_REMOVE, item.rowid,
+                                  0);
+
+    return (rc == SQLITE_OK) ? leave_change(a, ns, STORE_CHANGE_DELETE) : rc;
+}
+
+
+static int
+apply_check(store_sqlite_apply_t *a)
+{
+    store_sqlite_item_t      item;
+    store_sqlite_account_t  *ns;
+
+    return find_match(a, &ns, &item);
+}
+
+
+static int
+apply_incr(store_sqlite_apply_t *a)
+{
+    int                      rc;
+    uint8_t                  text[STORE_NUMBER_MAX];
+    bytes_t                  value;
+    store_sqlite_item_t      item;
+    store_sqlite_account_t  *ns;
+
+    rc = find_match(a, &ns, &item);
+
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
+        return rc;
+    }
+
+    rc = find_number(a, &item);
+
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
+        return rc;
+    }
+
+    value = bytes_make(text, store_number_write(a->result->number, text));
+
+    return (item.seq == 0) ? put_item(a, ns, &item, value)
+                           : incr_item(a, ns, &item, value);
+}
+
+
+/* The number as it is now into the result; STORE_TYPE. */
+static int
+find_number(store_sqlite_apply_t *a, const store_sqlite_item_t *item)
+{
+    int            rc, found;
+    int64_t        number;
+    sqlite3_stmt  *statement;
+
+    number = 0;
+
+    if (item->seq != 0) {
+        statement = store_sqlite_statement(a->db, STORE_SQL_ITEM_VALUE);
+        if (statement == NULL) {
+            return sqlite3_errcode(a->db->handle);
+        }
+
+        sqlite3_bind_int64(statement, 1, item->rowid);
+        rc = store_sqlite_run_row(a->db, statement, &found);
+
+        if (!found
+            || store_number_parse(store_sqlite_column(statement, 0), &number)
+               != 0)
+        {
+            a->result->rc = STORE_TYPE;
+        }
+
+        (void) sqlite3_reset(statement);
+
+        if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
             return rc;
         }
     }
 
-    rc = add_ns(db, op->ns, &ns);
+    if (__builtin_add_overflow(number, a->op->number, &a->result->number)) {
+        a->result->rc = STORE_TYPE;
+        a->result->number = 0;
+    }
+
+    return SQLITE_OK;
+}
+
+
+/* What is there keeps its meta, weight and time. */
+static int
+incr_item(store_sqlite_apply_t *a, store_sqlite_account_t *ns,
+    const store_sqlite_item_t *item, bytes_t value)
+{
+    int            rc;
+    int64_t        bytes;
+    sqlite3_stmt  *statement;
+
+    bytes = (int64_t) (a->op->key.len + value.len + item->weight);
+
+    rc = take_seq(a, ns, 0, bytes - (int64_t) item->bytes);
+
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
+        return rc;
+    }
+
+    statement = store_sqlite_statement(a->db, STORE_SQL_ITEM_INCR);
+    if (statement == NULL) {
+        return sqlite3_errcode(a->db->handle);
+    }
+
+    sqlite3_bind_int64(statement, 1, item->rowid);
+    sqlite3_bind_int64(statement, 2, (int64_t) a->result->seq);
+    sqlite3_bind_int64(statement, 3, a->now_ms);
+    sqlite3_bind_int64(statement, 4, a->op->log);
+    store_sqlite_bind(statement, 5, value);
+
+    rc = store_sqlite_run_done(a->db, statement);
+
+    return (rc == SQLITE_OK) ? leave_change(a, ns, STORE_CHANGE_PUT) : rc;
+}
+
+
+static int
+apply_append(store_sqlite_apply_t *a)
+{
+    int                      rc;
+    store_sqlite_ns_t        next;
+    store_sqlite_account_t  *ns;
+
+    rc = store_sqlite_account_find(a->writer, a->op->ns, &ns);
 
     if (rc != SQLITE_OK) {
         return rc;
     }
 
-    if (ns.entry_seq >= STORE_SQLITE_SEQ_MAX
-        || ns.id > (int64_t) STORE_SQLITE_NS_MAX)
+    if (a->op->dedupe.len != 0 && ns->now.id != 0) {
+        rc = find_entry(a->db, ns->now.id, a->op->dedupe, a->result);
+
+        if (rc != SQLITE_OK || a->result->rc == STORE_EXISTS) {
+            return rc;
+        }
+    }
+
+    rc = make_ns(a, ns);
+
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+
+    if (ns->now.entry_seq >= STORE_SQLITE_SEQ_MAX
+        || ns->now.id > (int64_t) STORE_SQLITE_NS_MAX)
     {
-        result->rc = STORE_INVALID;
+        a->result->rc = STORE_INVALID;
         return SQLITE_OK;
     }
 
-    ns.entry_seq++;
+    next = ns->now;
+    next.entry_seq++;
 
-    rc = add_entry(db, op, &ns, now_ms);
+    rc = add_entry(a->db, a->op, &next, a->now_ms);
 
     if ((rc & 0xff) == SQLITE_CONSTRAINT) {
-        result->rc = STORE_CONDITION;
+        a->result->rc = STORE_CONDITION;
         return SQLITE_OK;
     }
 
@@ -468,9 +554,11 @@ apply_append(store_sqlite_db_t *db, const store_op_t *op,
         return rc;
     }
 
-    result->seq = ns.entry_seq;
+    store_sqlite_account_touch(a->writer, ns);
+    ns->now.entry_seq = next.entry_seq;
+    a->result->seq = next.entry_seq;
 
-    return run_numbers(db, SQL_NS_ENTRY_SEQ, ns.id, (int64_t) ns.entry_seq);
+    return SQLITE_OK;
 }
 
 
@@ -481,101 +569,94 @@ apply_append(store_sqlite_db_t *db, const store_op_t *op,
  */
 
 static int
-apply_drop(store_sqlite_db_t *db, const store_op_t *op)
+apply_drop(store_sqlite_apply_t *a)
 {
-    int                 rc;
-    sqlite3_stmt       *statement;
-    store_sqlite_ns_t   ns;
+    int                      rc;
+    int64_t                  old;
+    store_sqlite_account_t  *ns;
 
-    rc = find_ns(db, op->ns, &ns);
+    rc = store_sqlite_account_find(a->writer, a->op->ns, &ns);
 
-    if (rc != SQLITE_OK || ns.id == 0) {
+    if (rc != SQLITE_OK || ns->now.id == 0) {
         return rc;
     }
 
-    rc = run_numbers(db, SQL_DROPPED_ADD, ns.id, 0);
+    rc = take_seq(a, ns, - (int64_t) ns->now.own_items,
+                  - (int64_t) ns->now.own_bytes);
 
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK || a->result->rc != STORE_OK) {
         return rc;
     }
 
-    rc = run_numbers(db, SQL_NS_REMOVE, ns.id, 0);
+    old = ns->now.id;
 
-    if (rc != SQLITE_OK) {
-        return rc;
+    rc = store_sqlite_run_numbers(a->db, STORE_SQL_DROPPED_ADD, old, 0);
+
+    if (rc == SQLITE_OK) {
+        rc = store_sqlite_run_numbers(a->db, STORE_SQL_NS_REMOVE, old, 0);
     }
 
-    statement = store_sqlite_statement(db, SQL_NS_ADD_AGAIN);
-    if (statement == NULL) {
-        return sqlite3_errcode(db->handle);
+    /* the row is made anew, its numbers are written with the commit */
+
+    ns->now.id = 0;
+
+    if (rc == SQLITE_OK) {
+        rc = store_sqlite_account_make(a->writer, ns);
     }
 
-    store_sqlite_bind(statement, 1, op->ns);
-    sqlite3_bind_int64(statement, 2, (int64_t) ns.item_seq);
-    sqlite3_bind_int64(statement, 3, (int64_t) ns.entry_seq);
+    ns->now.oldest = ns->now.item_seq;
 
-    return run_done(db, statement);
+    return rc;
+}
+
+
+static int
+apply_limits(store_sqlite_apply_t *a)
+{
+    int                      rc;
+    store_sqlite_account_t  *ns;
+
+    rc = store_sqlite_account_find(a->writer, a->op->ns, &ns);
+
+    if (rc == SQLITE_OK) {
+        rc = make_ns(a, ns);
+    }
+
+    if (rc == SQLITE_OK) {
+        store_sqlite_account_touch(a->writer, ns);
+        ns->now.limits = a->op->limits;
+    }
+
+    return rc;
 }
 
 
 /* Namespaces, items, entries. */
 
+/* The item of the operation, and whether its condition holds. */
 static int
-find_ns(store_sqlite_db_t *db, bytes_t name, store_sqlite_ns_t *ns)
+find_match(store_sqlite_apply_t *a, store_sqlite_account_t **ns,
+    store_sqlite_item_t *item)
 {
-    int            rc, found;
-    sqlite3_stmt  *statement;
+    int  rc;
 
-    memset(ns, 0, sizeof(store_sqlite_ns_t));
+    rc = store_sqlite_account_find(a->writer, a->op->ns, ns);
 
-    statement = store_sqlite_statement(db, SQL_NS_GET);
-    if (statement == NULL) {
-        return sqlite3_errcode(db->handle);
+    if (rc == SQLITE_OK) {
+        rc = find_item(a, (*ns)->now.id, item);
     }
 
-    store_sqlite_bind(statement, 1, name);
-    rc = get_row(db, statement, &found);
-
-    if (found) {
-        ns->id = sqlite3_column_int64(statement, 0);
-        ns->item_seq = (uint64_t) sqlite3_column_int64(statement, 1);
-        ns->entry_seq = (uint64_t) sqlite3_column_int64(statement, 2);
+    if (rc == SQLITE_OK) {
+        a->result->rc = match_condition(a->op, item->seq);
+        a->result->seq = item->seq;
     }
-
-    (void) sqlite3_reset(statement);
-
-    return rc;
-}
-
-
-/* Makes it when it was not found. */
-static int
-add_ns(store_sqlite_db_t *db, bytes_t name, store_sqlite_ns_t *ns)
-{
-    int            rc;
-    sqlite3_stmt  *statement;
-
-    if (ns->id != 0) {
-        return SQLITE_OK;
-    }
-
-    statement = store_sqlite_statement(db, SQL_NS_ADD);
-    if (statement == NULL) {
-        return sqlite3_errcode(db->handle);
-    }
-
-    store_sqlite_bind(statement, 1, name);
-    rc = run_done(db, statement);
-
-    ns->id = sqlite3_last_insert_rowid(db->handle);
 
     return rc;
 }
 
 
 static int
-find_item(store_sqlite_db_t *db, const store_sqlite_ns_t *ns, bytes_t key,
-    store_sqlite_item_t *item, int64_t now_ms)
+find_item(store_sqlite_apply_t *a, int64_t ns, store_sqlite_item_t *item)
 {
     int            rc, found;
     int64_t        expires_ms;
@@ -583,24 +664,28 @@ find_item(store_sqlite_db_t *db, const store_sqlite_ns_t *ns, bytes_t key,
 
     memset(item, 0, sizeof(store_sqlite_item_t));
 
-    if (ns->id == 0) {
+    if (ns == 0) {
         return SQLITE_OK;
     }
 
-    statement = store_sqlite_statement(db, SQL_ITEM_GET);
+    statement = store_sqlite_statement(a->db, STORE_SQL_ITEM_GET);
     if (statement == NULL) {
-        return sqlite3_errcode(db->handle);
+        return sqlite3_errcode(a->db->handle);
     }
 
-    sqlite3_bind_int64(statement, 1, ns->id);
-    store_sqlite_bind(statement, 2, key);
-    rc = get_row(db, statement, &found);
+    sqlite3_bind_int64(statement, 1, ns);
+    store_sqlite_bind(statement, 2, a->op->key);
+    rc = store_sqlite_run_row(a->db, statement, &found);
 
     if (found) {
         item->rowid = sqlite3_column_int64(statement, 0);
+        item->weight = (uint64_t) sqlite3_column_int64(statement, 3);
+        item->bytes = a->op->key.len + item->weight
+                      + (uint64_t) sqlite3_column_int64(statement, 4);
+
         expires_ms = sqlite3_column_int64(statement, 2);
 
-        if (expires_ms == 0 || expires_ms > now_ms) {
+        if (expires_ms == 0 || expires_ms > a->now_ms) {
             item->seq = (uint64_t) sqlite3_column_int64(statement, 1);
         }
     }
@@ -611,9 +696,93 @@ find_item(store_sqlite_db_t *db, const store_sqlite_ns_t *ns, bytes_t key,
 }
 
 
+/* A request of one operation, too, has to be undone when the namespace was
+   made for it and it fails then. */
+static int
+make_ns(store_sqlite_apply_t *a, store_sqlite_account_t *ns)
+{
+    int  rc;
+
+    if (ns->now.id != 0) {
+        return SQLITE_OK;
+    }
+
+    if (!a->savepoint) {
+        rc = store_sqlite_run(a->db, STORE_SQL_SAVEPOINT);
+
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+
+        a->savepoint = 1;
+    }
+
+    return store_sqlite_account_make(a->writer, ns);
+}
+
+
+/*
+ * The next seq of the items, into the result, and the accounts charged.  What
+ * a request of one operation may not do for its quota it does not begin.
+ */
+
+static int
+take_seq(store_sqlite_apply_t *a, store_sqlite_account_t *ns, int64_t items,
+    int64_t bytes)
+{
+    int       rc;
+    uint64_t  met;
+
+    rc = make_ns(a, ns);
+
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+
+    if (ns->now.item_seq >= STORE_SQLITE_SEQ_MAX
+        || ns->now.id > (int64_t) STORE_SQLITE_NS_MAX)
+    {
+        a->result->rc = STORE_INVALID;
+        return SQLITE_OK;
+    }
+
+    rc = store_sqlite_account_add(a->writer, ns, items, bytes);
+
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+
+    met = a->result->seq;
+    a->result->seq = ++ns->now.item_seq;
+
+    if (a->request->count == 1) {
+        a->result->rc = store_sqlite_account_check(a->writer, a->request);
+
+        if (a->result->rc != STORE_OK) {
+            a->result->seq = met;
+        }
+    }
+
+    return SQLITE_OK;
+}
+
+
+static int
+leave_change(store_sqlite_apply_t *a, const store_sqlite_account_t *ns,
+    store_change_t change)
+{
+    if (!a->op->log) {
+        return SQLITE_OK;
+    }
+
+    return store_sqlite_change_add(a->writer, ns, change, a->op->key,
+                                   a->op->note, a->now_ms);
+}
+
+
 /* An entry with that dedupe key goes into the result, as STORE_EXISTS. */
 static int
-find_entry(store_sqlite_db_t *db, const store_sqlite_ns_t *ns,
+find_entry(store_sqlite_db_t *db, int64_t ns,
     bytes_t dedupe, store_result_t *result)
 {
     int            rc, found;
@@ -621,14 +790,14 @@ find_entry(store_sqlite_db_t *db, const store_sqlite_ns_t *ns,
     uint8_t       *block;
     sqlite3_stmt  *statement;
 
-    statement = store_sqlite_statement(db, SQL_ENTRY_GET);
+    statement = store_sqlite_statement(db, STORE_SQL_ENTRY_GET);
     if (statement == NULL) {
         return sqlite3_errcode(db->handle);
     }
 
-    sqlite3_bind_int64(statement, 1, ns->id);
+    sqlite3_bind_int64(statement, 1, ns);
     store_sqlite_bind(statement, 2, dedupe);
-    rc = get_row(db, statement, &found);
+    rc = store_sqlite_run_row(db, statement, &found);
 
     if (found) {
         id = store_sqlite_column(statement, 1);
@@ -667,7 +836,7 @@ add_entry(store_sqlite_db_t *db, const store_op_t *op,
 {
     sqlite3_stmt  *statement;
 
-    statement = store_sqlite_statement(db, SQL_ENTRY_ADD);
+    statement = store_sqlite_statement(db, STORE_SQL_ENTRY_ADD);
     if (statement == NULL) {
         return sqlite3_errcode(db->handle);
     }
@@ -686,7 +855,7 @@ add_entry(store_sqlite_db_t *db, const store_op_t *op,
         sqlite3_bind_null(statement, 5);
     }
 
-    return run_done(db, statement);
+    return store_sqlite_run_done(db, statement);
 }
 
 
@@ -714,115 +883,4 @@ match_condition(const store_op_t *op, uint64_t seq)
     }
 
     return holds ? STORE_OK : STORE_CONDITION;
-}
-
-
-/* The sweep. */
-
-int
-store_sqlite_apply_sweep_due(store_sqlite_db_t *db, int64_t now_ms)
-{
-    int            rc, found;
-    sqlite3_stmt  *statement;
-
-    statement = store_sqlite_statement(db, SQL_SWEEP_DUE);
-    if (statement == NULL) {
-        return -1;
-    }
-
-    sqlite3_bind_int64(statement, 1, now_ms);
-    rc = get_row(db, statement, &found);
-    (void) sqlite3_reset(statement);
-
-    return (rc == SQLITE_OK) ? found : -1;
-}
-
-
-int
-store_sqlite_apply_sweep(store_sqlite_db_t *db, int64_t now_ms)
-{
-    int  rc, n;
-
-    rc = run_numbers(db, SQL_SWEEP_ITEMS, now_ms, STORE_SQLITE_SWEEP_ROWS);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    rc = run_numbers(db, SQL_SWEEP_DROPPED_ITEMS, STORE_SQLITE_SWEEP_ROWS, 0);
-    n = sqlite3_changes(db->handle);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
-    rc = run_numbers(db, SQL_SWEEP_DROPPED_ENTRIES, STORE_SQLITE_SWEEP_ROWS,
-                     0);
-    n += sqlite3_changes(db->handle);
-
-    if (rc != SQLITE_OK || n != 0) {
-        return rc;
-    }
-
-    return run_plain(db, SQL_SWEEP_DROPPED);
-}
-
-
-/* Statements. */
-
-static int
-run_plain(store_sqlite_db_t *db, unsigned n)
-{
-    sqlite3_stmt  *statement;
-
-    statement = store_sqlite_statement(db, n);
-
-    return (statement == NULL) ? sqlite3_errcode(db->handle)
-                               : run_done(db, statement);
-}
-
-
-/* Binds ?1 and, when the text has one, ?2. */
-static int
-run_numbers(store_sqlite_db_t *db, unsigned n, int64_t a, int64_t b)
-{
-    sqlite3_stmt  *statement;
-
-    statement = store_sqlite_statement(db, n);
-    if (statement == NULL) {
-        return sqlite3_errcode(db->handle);
-    }
-
-    sqlite3_bind_int64(statement, 1, a);
-
-    if (sqlite3_bind_parameter_count(statement) > 1) {
-        sqlite3_bind_int64(statement, 2, b);
-    }
-
-    return run_done(db, statement);
-}
-
-
-static int
-run_done(store_sqlite_db_t *db, sqlite3_stmt *statement)
-{
-    int  rc;
-
-    rc = store_sqlite_step(db, statement);
-    (void) sqlite3_reset(statement);
-
-    return (rc == SQLITE_DONE) ? SQLITE_OK : rc;
-}
-
-
-/* Steps once; the caller resets, found or not. */
-static int
-get_row(store_sqlite_db_t *db, sqlite3_stmt *statement, int *found)
-{
-    int  rc;
-
-    rc = store_sqlite_step(db, statement);
-    *found = (rc == SQLITE_ROW);
-
-    return (rc == SQLITE_ROW || rc == SQLITE_DONE) ? SQLITE_OK : rc;
 }

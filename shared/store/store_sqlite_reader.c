@@ -33,15 +33,31 @@ enum {
     SQL_ENTRY,
     SQL_FEED,
     SQL_FEED_REVERSE,
+    SQL_CHANGES,
+    SQL_NAMES,
     SQL_MAX
 };
 
 
 typedef struct {
-    size_t   bytes;               /* in rows of this request so far */
-    int64_t  now_ms;
-    int64_t  ns;                  /* of the read in hand; 0: none */
+    size_t             bytes;     /* in rows of this request so far */
+    int64_t            now_ms;
+    int64_t            ns;        /* of the read in hand; 0: none */
+    store_read_kind_t  kind;      /* of it */
 } store_sqlite_read_t;
+
+
+/* Columns of a row. */
+enum {
+    COLUMN_KEY = 0,
+    COLUMN_VALUE,
+    COLUMN_SEQ,
+    COLUMN_AT,                    /* NAMES: entries */
+    COLUMN_META,                  /* CHANGES: note */
+    COLUMN_EXPIRES,               /* CHANGES: kind */
+    COLUMN_SIZE,
+    COLUMN_WEIGHT
+};
 
 
 static store_sqlite_db_t *take_db(store_t *store);
@@ -53,42 +69,55 @@ static int run_plain(store_sqlite_db_t *db, unsigned n);
 static int read_one(store_sqlite_db_t *db, store_sqlite_read_t *state,
     const store_read_t *read, store_rows_t *rows);
 static int find_ns(store_sqlite_db_t *db, store_sqlite_read_t *state,
-    bytes_t name, uint64_t *head);
-static int bind_get(sqlite3_stmt *statement,
-    const store_sqlite_read_t *state, const store_read_t *read);
+    bytes_t name, store_sqlite_ns_t *ns);
+static int read_get(store_sqlite_db_t *db, store_sqlite_read_t *state,
+    const store_read_t *read, store_rows_t *rows);
 static int read_range(store_sqlite_db_t *db, store_sqlite_read_t *state,
     const store_read_t *read, store_rows_t *rows);
 static int compare_keys(bytes_t a, bytes_t b);
 static void set_bounds(const store_read_t *read, bytes_writer_t *low,
     bytes_writer_t *high);
+static void raise_low(bytes_writer_t *low, bytes_t key, int past);
+static void lower_high(bytes_writer_t *high, bytes_t key);
+static int read_names(store_sqlite_db_t *db, store_sqlite_read_t *state,
+    const store_read_t *read, store_rows_t *rows);
+static int read_entry(store_sqlite_db_t *db, store_sqlite_read_t *state,
+    const store_read_t *read, store_rows_t *rows);
 static int read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
     const store_read_t *read, store_rows_t *rows);
 static int take_rows(store_sqlite_db_t *db, sqlite3_stmt *statement,
     store_sqlite_read_t *state, size_t limit, store_rows_t *rows);
 static int add_row(sqlite3_stmt *statement, store_sqlite_read_t *state,
     store_rows_t *rows);
+static void set_facts(sqlite3_stmt *statement, store_read_kind_t kind,
+    store_row_t *row);
 
 
 _Static_assert(SQL_MAX <= STORE_SQLITE_STATEMENTS, "statement cache");
 _Static_assert(STORE_SQLITE_SEQ_MAX == 0xfffffffff, "mask in the texts below");
 
 
-/* Columns: key or id, value, seq, at_ms. */
+/* The columns that all rows have, in the order of the next enum. */
 static const char *const  store_sqlite_reader_sql[STORE_SQLITE_STATEMENTS] = {
 
     [SQL_BEGIN] = "BEGIN",
     [SQL_END] = "COMMIT",
 
-    [SQL_NS_GET] = "SELECT id, entry_seq FROM namespace WHERE name = ?1",
+    [SQL_NS_GET] = "SELECT id, item_seq, entry_seq, oldest, items, bytes,"
+                   " max_items, max_bytes FROM namespace WHERE name = ?1",
 
-    [SQL_GET] = "SELECT key, value, seq, at_ms FROM item"
+    [SQL_GET] = "SELECT key, CASE WHEN ?4 THEN NULL ELSE value END, seq,"
+                " at_ms, meta, expires_ms, length(value), weight FROM item"
                 " WHERE ns = ?1 AND key = ?2"
                 " AND (expires_ms = 0 OR expires_ms > ?3)",
-    [SQL_RANGE] = "SELECT key, value, seq, at_ms FROM item"
+    [SQL_RANGE] = "SELECT key, CASE WHEN ?6 THEN NULL ELSE value END, seq,"
+                  " at_ms, meta, expires_ms, length(value), weight FROM item"
                   " WHERE ns = ?1 AND key >= ?2 AND key < ?3"
                   " AND (expires_ms = 0 OR expires_ms > ?4)"
                   " ORDER BY key LIMIT ?5",
-    [SQL_RANGE_REVERSE] = "SELECT key, value, seq, at_ms FROM item"
+    [SQL_RANGE_REVERSE] = "SELECT key, CASE WHEN ?6 THEN NULL ELSE value END,"
+                          " seq, at_ms, meta, expires_ms, length(value),"
+                          " weight FROM item"
                           " WHERE ns = ?1 AND key >= ?2 AND key < ?3"
                           " AND (expires_ms = 0 OR expires_ms > ?4)"
                           " ORDER BY key DESC LIMIT ?5",
@@ -100,7 +129,13 @@ static const char *const  store_sqlite_reader_sql[STORE_SQLITE_STATEMENTS] = {
                  " ORDER BY place LIMIT ?3",
     [SQL_FEED_REVERSE] = "SELECT id, value, place & 0xfffffffff, at_ms"
                          " FROM entry WHERE place BETWEEN ?1 AND ?2"
-                         " ORDER BY place DESC LIMIT ?3"
+                         " ORDER BY place DESC LIMIT ?3",
+
+    [SQL_CHANGES] = "SELECT key, NULL, place & 0xfffffffff, at_ms, note, kind"
+                    " FROM change WHERE place BETWEEN ?1 AND ?2"
+                    " ORDER BY place LIMIT ?3",
+    [SQL_NAMES] = "SELECT name, NULL, item_seq, entry_seq FROM namespace"
+                  " WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3"
 };
 
 
@@ -351,42 +386,49 @@ static int
 read_one(store_sqlite_db_t *db, store_sqlite_read_t *state,
     const store_read_t *read, store_rows_t *rows)
 {
-    int            rc;
-    sqlite3_stmt  *statement;
+    int                rc;
+    store_sqlite_ns_t  ns;
 
-    rc = find_ns(db, state, read->ns, &rows->head);
-
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-
+    state->kind = read->kind;
     rows->rc = (read->kind == STORE_GET) ? STORE_ABSENT : STORE_OK;
 
-    if (state->ns == 0) {
-        return SQLITE_OK;
+    if (read->kind == STORE_NAMES) {
+        return read_names(db, state, read, rows);
+    }
+
+    rc = find_ns(db, state, read->ns, &ns);
+
+    if (rc != SQLITE_OK || state->ns == 0) {
+        return rc;
     }
 
     switch (read->kind) {
 
     case STORE_GET:
-        statement = store_sqlite_statement(db, SQL_GET);
-        if (statement == NULL || bind_get(statement, state, read) != 0) {
-            return sqlite3_errcode(db->handle);
-        }
-
-        rc = take_rows(db, statement, state, 1, rows);
-        rows->rc = (rows->count != 0) ? STORE_OK : STORE_ABSENT;
-        rows->head = 0;
-        return rc;
+        return read_get(db, state, read, rows);
 
     case STORE_RANGE:
-        rows->head = 0;
         return read_range(db, state, read, rows);
 
     case STORE_FEED:
-        return read_feed(db, state, read, rows);
+        rows->head = ns.entry_seq;
+        return (read->key.len != 0) ? read_entry(db, state, read, rows)
+                                    : read_feed(db, state, read, rows);
 
     case STORE_HEAD:
+        rows->head = ns.entry_seq;
+        return SQLITE_OK;
+
+    case STORE_CHANGES:
+        rows->head = ns.item_seq;
+        rows->oldest = ns.oldest;
+        return read_feed(db, state, read, rows);
+
+    case STORE_USAGE:
+        rows->head = ns.item_seq;
+        rows->usage.items = ns.items;
+        rows->usage.bytes = ns.bytes;
+        rows->usage.limits = ns.limits;
         return SQLITE_OK;
 
     default:
@@ -399,13 +441,13 @@ read_one(store_sqlite_db_t *db, store_sqlite_read_t *state,
 
 static int
 find_ns(store_sqlite_db_t *db, store_sqlite_read_t *state, bytes_t name,
-    uint64_t *head)
+    store_sqlite_ns_t *ns)
 {
-    int            rc;
+    int            rc, found;
     sqlite3_stmt  *statement;
 
+    memset(ns, 0, sizeof(store_sqlite_ns_t));
     state->ns = 0;
-    *head = 0;
 
     statement = store_sqlite_statement(db, SQL_NS_GET);
     if (statement == NULL) {
@@ -413,36 +455,44 @@ find_ns(store_sqlite_db_t *db, store_sqlite_read_t *state, bytes_t name,
     }
 
     store_sqlite_bind(statement, 1, name);
-    rc = store_sqlite_step(db, statement);
+    rc = store_sqlite_run_row(db, statement, &found);
 
-    if (rc == SQLITE_ROW) {
+    if (found) {
         state->ns = sqlite3_column_int64(statement, 0);
-        *head = (uint64_t) sqlite3_column_int64(statement, 1);
+        ns->item_seq = (uint64_t) sqlite3_column_int64(statement, 1);
+        ns->entry_seq = (uint64_t) sqlite3_column_int64(statement, 2);
+        ns->oldest = (uint64_t) sqlite3_column_int64(statement, 3);
+        ns->items = (uint64_t) sqlite3_column_int64(statement, 4);
+        ns->bytes = (uint64_t) sqlite3_column_int64(statement, 5);
+        ns->limits.items = (uint64_t) sqlite3_column_int64(statement, 6);
+        ns->limits.bytes = (uint64_t) sqlite3_column_int64(statement, 7);
     }
 
     (void) sqlite3_reset(statement);
 
-    return (rc == SQLITE_ROW || rc == SQLITE_DONE) ? SQLITE_OK : rc;
+    return rc;
 }
 
 
 static int
-bind_get(sqlite3_stmt *statement, const store_sqlite_read_t *state,
-    const store_read_t *read)
+read_get(store_sqlite_db_t *db, store_sqlite_read_t *state,
+    const store_read_t *read, store_rows_t *rows)
 {
-    int  rc;
+    int            rc;
+    sqlite3_stmt  *statement;
 
-    rc = sqlite3_bind_int64(statement, 1, state->ns);
-
-    if (rc == SQLITE_OK) {
-        rc = store_sqlite_bind(statement, 2, read->key);
+    statement = store_sqlite_statement(db, SQL_GET);
+    if (statement == NULL) {
+        return sqlite3_errcode(db->handle);
     }
 
-    if (rc == SQLITE_OK
-        && sqlite3_bind_parameter_count(statement) > 2)
-    {
-        rc = sqlite3_bind_int64(statement, 3, state->now_ms);
-    }
+    sqlite3_bind_int64(statement, 1, state->ns);
+    store_sqlite_bind(statement, 2, read->key);
+    sqlite3_bind_int64(statement, 3, state->now_ms);
+    sqlite3_bind_int(statement, 4, read->keys_only != 0);
+
+    rc = take_rows(db, statement, state, 1, rows);
+    rows->rc = (rows->count != 0) ? STORE_OK : STORE_ABSENT;
 
     return rc;
 }
@@ -472,6 +522,7 @@ read_range(store_sqlite_db_t *db, store_sqlite_read_t *state,
     store_sqlite_bind(statement, 3, bytes_writer_view(&high));
     sqlite3_bind_int64(statement, 4, state->now_ms);
     sqlite3_bind_int64(statement, 5, (int64_t) read->limit + 1);
+    sqlite3_bind_int(statement, 6, read->keys_only != 0);
 
     return take_rows(db, statement, state, read->limit, rows);
 }
@@ -502,10 +553,10 @@ static void
 set_bounds(const store_read_t *read, bytes_writer_t *low,
     bytes_writer_t *high)
 {
-    size_t   len;
-    bytes_t  past;
+    int     reverse;
+    size_t  len;
 
-    past = read->after_key;
+    reverse = (read->reverse && read->kind == STORE_RANGE);
     len = read->key.len;
 
     while (len != 0 && read->key.data[len - 1] == 0xff) {
@@ -523,41 +574,108 @@ set_bounds(const store_read_t *read, bytes_writer_t *low,
 
     bytes_writer_bytes(low, read->key);
 
-    if (past.len == 0) {
+    if (read->kind == STORE_RANGE) {
+        raise_low(low, read->from_key, 0);
+
+        if (read->to_key.len != 0) {
+            lower_high(high, read->to_key);
+        }
+    }
+
+    if (read->after_key.len == 0) {
         return;
     }
 
-    if (!read->reverse) {
-        if (compare_keys(past, bytes_writer_view(low)) >= 0) {
-            low->pos = low->start;
-            bytes_writer_bytes(low, past);
-            bytes_writer_byte(low, 0);
-        }
+    if (reverse) {
+        lower_high(high, read->after_key);
 
-    } else if (compare_keys(past, bytes_writer_view(high)) < 0) {
+    } else {
+        raise_low(low, read->after_key, 1);
+    }
+}
+
+
+static void
+raise_low(bytes_writer_t *low, bytes_t key, int past)
+{
+    if (compare_keys(key, bytes_writer_view(low)) < 0) {
+        return;
+    }
+
+    low->pos = low->start;
+    bytes_writer_bytes(low, key);
+
+    if (past) {
+        bytes_writer_byte(low, 0);
+    }
+}
+
+
+static void
+lower_high(bytes_writer_t *high, bytes_t key)
+{
+    if (compare_keys(key, bytes_writer_view(high)) < 0) {
         high->pos = high->start;
-        bytes_writer_bytes(high, past);
+        bytes_writer_bytes(high, key);
     }
 }
 
 
 static int
+read_names(store_sqlite_db_t *db, store_sqlite_read_t *state,
+    const store_read_t *read, store_rows_t *rows)
+{
+    uint8_t          low_key[STORE_KEY_MAX + 1];
+    uint8_t          high_key[STORE_KEY_MAX + 1];
+    sqlite3_stmt    *statement;
+    bytes_writer_t   low, high;
+
+    statement = store_sqlite_statement(db, SQL_NAMES);
+    if (statement == NULL) {
+        return sqlite3_errcode(db->handle);
+    }
+
+    bytes_writer_open(&low, low_key, sizeof(low_key));
+    bytes_writer_open(&high, high_key, sizeof(high_key));
+    set_bounds(read, &low, &high);
+
+    store_sqlite_bind(statement, 1, bytes_writer_view(&low));
+    store_sqlite_bind(statement, 2, bytes_writer_view(&high));
+    sqlite3_bind_int64(statement, 3, (int64_t) read->limit + 1);
+
+    return take_rows(db, statement, state, read->limit, rows);
+}
+
+
+static int
+read_entry(store_sqlite_db_t *db, store_sqlite_read_t *state,
+    const store_read_t *read, store_rows_t *rows)
+{
+    sqlite3_stmt  *statement;
+
+    statement = store_sqlite_statement(db, SQL_ENTRY);
+    if (statement == NULL) {
+        return sqlite3_errcode(db->handle);
+    }
+
+    sqlite3_bind_int64(statement, 1, state->ns);
+    store_sqlite_bind(statement, 2, read->key);
+
+    return take_rows(db, statement, state, 1, rows);
+}
+
+
+/* Entries, or changes: both lie by place. */
+static int
 read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
     const store_read_t *read, store_rows_t *rows)
 {
+    unsigned       n;
     uint64_t       first, last;
     sqlite3_stmt  *statement;
 
-    if (read->key.len != 0) {
-        statement = store_sqlite_statement(db, SQL_ENTRY);
-        if (statement == NULL || bind_get(statement, state, read) != 0) {
-            return sqlite3_errcode(db->handle);
-        }
-
-        return take_rows(db, statement, state, 1, rows);
-    }
-
-    last = (read->before != 0) ? read->before - 1 : STORE_SQLITE_SEQ_MAX;
+    last = (read->before != 0 && read->kind == STORE_FEED)
+           ? read->before - 1 : STORE_SQLITE_SEQ_MAX;
 
     if (last > STORE_SQLITE_SEQ_MAX) {
         last = STORE_SQLITE_SEQ_MAX;
@@ -569,8 +687,14 @@ read_feed(store_sqlite_db_t *db, store_sqlite_read_t *state,
 
     first = read->after + 1;
 
-    statement = store_sqlite_statement(db, read->reverse ? SQL_FEED_REVERSE
-                                                         : SQL_FEED);
+    if (read->kind == STORE_CHANGES) {
+        n = SQL_CHANGES;
+
+    } else {
+        n = read->reverse ? SQL_FEED_REVERSE : SQL_FEED;
+    }
+
+    statement = store_sqlite_statement(db, n);
     if (statement == NULL) {
         return sqlite3_errcode(db->handle);
     }
@@ -628,11 +752,11 @@ static int
 add_row(sqlite3_stmt *statement, store_sqlite_read_t *state,
     store_rows_t *rows)
 {
-    void         *grown;
-    size_t        size;
-    bytes_t       key, value;
-    uint8_t      *block;
-    store_row_t  *row;
+    void            *grown;
+    size_t           size;
+    bytes_t          key, value, meta;
+    store_row_t     *row;
+    bytes_writer_t   w;
 
     /* the array grows when its length is a power of two */
 
@@ -649,30 +773,66 @@ add_row(sqlite3_stmt *statement, store_sqlite_read_t *state,
         rows->rows = grown;
     }
 
-    key = store_sqlite_column(statement, 0);
-    value = store_sqlite_column(statement, 1);
+    key = store_sqlite_column(statement, COLUMN_KEY);
+    value = store_sqlite_column(statement, COLUMN_VALUE);
+    meta = bytes_make(NULL, 0);
 
-    block = malloc(key.len + value.len + 1);
-    if (block == NULL) {
+    if (sqlite3_column_count(statement) > COLUMN_META) {
+        meta = store_sqlite_column(statement, COLUMN_META);
+    }
+
+    bytes_writer_open(&w, malloc(key.len + value.len + meta.len + 1),
+                      key.len + value.len + meta.len + 1);
+    if (w.start == NULL) {
         return SQLITE_NOMEM;
     }
 
-    if (key.len != 0) {
-        memcpy(block, key.data, key.len);
-    }
-
-    if (value.len != 0) {
-        memcpy(block + key.len, value.data, value.len);
-    }
+    bytes_writer_bytes(&w, key);
+    bytes_writer_bytes(&w, value);
+    bytes_writer_bytes(&w, meta);
 
     row = &rows->rows[rows->count++];
+    memset(row, 0, sizeof(store_row_t));
 
-    row->key = bytes_make(block, key.len);
-    row->value = bytes_make(block + key.len, value.len);
-    row->seq = (uint64_t) sqlite3_column_int64(statement, 2);
-    row->at_ms = sqlite3_column_int64(statement, 3);
+    row->key = bytes_make(w.start, key.len);
+    row->value = bytes_make(w.start + key.len, value.len);
+    row->meta = bytes_make(w.start + key.len + value.len, meta.len);
 
-    state->bytes += key.len + value.len;
+    set_facts(statement, state->kind, row);
+
+    state->bytes += key.len + value.len + meta.len;
 
     return SQLITE_OK;
+}
+
+
+static void
+set_facts(sqlite3_stmt *statement, store_read_kind_t kind, store_row_t *row)
+{
+    row->seq = (uint64_t) sqlite3_column_int64(statement, COLUMN_SEQ);
+    row->at_ms = sqlite3_column_int64(statement, COLUMN_AT);
+
+    switch (kind) {
+
+    case STORE_GET:
+    case STORE_RANGE:
+        row->expires_ms = sqlite3_column_int64(statement, COLUMN_EXPIRES);
+        row->size = (uint64_t) sqlite3_column_int64(statement, COLUMN_SIZE);
+        row->weight = (uint64_t) sqlite3_column_int64(statement,
+                                                      COLUMN_WEIGHT);
+        break;
+
+    case STORE_CHANGES:
+        row->change = (store_change_t) sqlite3_column_int(statement,
+                                                          COLUMN_EXPIRES);
+        break;
+
+    case STORE_NAMES:
+        row->entries = (uint64_t) row->at_ms;
+        row->at_ms = 0;
+        break;
+
+    default:
+        break;
+    }
 }

@@ -57,14 +57,9 @@ static void fail_batch(store_t *store, store_sqlite_batch_t *batch, int rc);
 static void fail_backlog(store_t *store, store_rc_t rc);
 static void finish_batch(store_t *store, store_sqlite_batch_t *batch,
     int committed);
-static int end_transaction(store_t *store, int rc);
-static void reopen_db(store_t *store);
 static int count_frames(void *data, sqlite3 *handle, const char *name,
     int frames);
 static void checkpoint(store_t *store);
-static int run_checkpoint(store_t *store, int mode);
-static void sweep(store_t *store, int idle);
-static void optimize(store_t *store);
 static void close_writer(store_t *store);
 
 
@@ -85,7 +80,8 @@ store_sqlite_writer_open(store_t *store)
     writer->wal_due = STORE_SQLITE_WAL_PASSIVE;
 
     now_us = store_sqlite_now_us();
-    writer->sweep_us = now_us + (int64_t) STORE_SQLITE_SWEEP_MS * 1000;
+    writer->sweep_us = now_us + store_sqlite_sweep_interval(store) * 1000;
+    writer->overdue_us = writer->sweep_us;
     writer->optimize_us = now_us + (int64_t) STORE_SQLITE_OPTIMIZE_MS * 1000;
 
     sqlite3_wal_hook(writer->db.handle, count_frames, writer);
@@ -93,6 +89,13 @@ store_sqlite_writer_open(store_t *store)
     rc = store_sqlite_cond_open(&writer->wanted);
 
     if (rc != 0) {
+        return rc;
+    }
+
+    rc = store_sqlite_cond_open(&writer->restored);
+
+    if (rc != 0) {
+        pthread_cond_destroy(&writer->wanted);
         return rc;
     }
 
@@ -110,6 +113,7 @@ store_sqlite_writer_open(store_t *store)
     }
 
     pthread_cond_destroy(&writer->wanted);
+    pthread_cond_destroy(&writer->restored);
 
     return rc;
 }
@@ -131,6 +135,7 @@ store_sqlite_writer_submit(store_t *store, store_request_t *request)
     request->rc = STORE_OK;
     request->failed = 0;
     memset(request->results, 0, request->count * sizeof(store_result_t));
+    memset(&request->usage, 0, sizeof(store_usage_t));
 
     pthread_mutex_lock(&writer->mutex);
 
@@ -191,9 +196,41 @@ store_sqlite_writer_health(store_t *store, store_health_t *health)
     health->queue = writer->waiting;
     health->commits = writer->commits;
     health->writes = writer->writes;
+    health->checkpoint_ms = writer->checkpoint_ms;
     health->failed = writer->failed;
 
     pthread_mutex_unlock(&writer->mutex);
+}
+
+
+int
+store_sqlite_writer_restore(store_t *store, sqlite3 *source)
+{
+    store_sqlite_writer_t   *writer;
+    store_sqlite_restore_t   wanted;
+
+    writer = &store->writer;
+
+    memset(&wanted, 0, sizeof(store_sqlite_restore_t));
+    wanted.source = source;
+
+    pthread_mutex_lock(&writer->mutex);
+
+    if (writer->closing || writer->restore != NULL) {
+        pthread_mutex_unlock(&writer->mutex);
+        return -1;
+    }
+
+    writer->restore = &wanted;
+    pthread_cond_signal(&writer->wanted);
+
+    while (!wanted.done) {
+        pthread_cond_wait(&writer->restored, &writer->mutex);
+    }
+
+    pthread_mutex_unlock(&writer->mutex);
+
+    return wanted.rc;
 }
 
 
@@ -214,6 +251,8 @@ store_sqlite_writer_close(store_t *store)
     pthread_join(writer->thread, NULL);
 
     store_sqlite_db_close(&writer->db);
+    store_sqlite_account_close(writer);
+    pthread_cond_destroy(&writer->restored);
     pthread_cond_destroy(&writer->wanted);
     pthread_mutex_destroy(&writer->mutex);
 }
@@ -239,11 +278,13 @@ run_writer(void *data)
             commit_batch(store);
         }
 
+        store_sqlite_backup_run(store);
+
         if (writer->wal_seen >= writer->wal_due) {
             checkpoint(store);
         }
 
-        sweep(store, idle);
+        store_sqlite_sweep_run(store, idle);
     }
 
     close_writer(store);
@@ -274,14 +315,16 @@ wait_queued(store_t *store)
     pthread_mutex_lock(&writer->mutex);
 
     while (writer->queue == NULL && writer->backlog == NULL
-           && !writer->closing && rc != ETIMEDOUT)
+           && writer->restore == NULL && !writer->closing
+           && rc != ETIMEDOUT)
     {
         rc = pthread_cond_timedwait(&writer->wanted, &writer->mutex, &until);
     }
 
     take_queued_locked(writer);
 
-    more = (writer->backlog != NULL || !writer->closing);
+    more = (writer->backlog != NULL || writer->restore != NULL
+            || !writer->closing);
 
     pthread_mutex_unlock(&writer->mutex);
 
@@ -337,14 +380,14 @@ commit_batch(store_t *store)
     rc = apply_backlog(store, &batch);
 
     if (rc == SQLITE_OK) {
-        rc = store_sqlite_apply_commit(&writer->db);
+        rc = store_sqlite_apply_commit(writer);
     }
 
     if (rc != SQLITE_OK) {
         fail_batch(store, &batch, rc);
 
-        if (end_transaction(store, rc) != 0) {
-            reopen_db(store);
+        if (store_sqlite_writer_end(store, rc) != 0) {
+            store_sqlite_writer_reopen(store);
         }
     }
 
@@ -375,7 +418,7 @@ begin_batch(store_t *store)
     }
 
     if (writer->db.handle == NULL) {
-        reopen_db(store);
+        store_sqlite_writer_reopen(store);
 
         if (writer->db.handle == NULL) {
             store_sqlite_lock_release(store->lock);
@@ -384,7 +427,7 @@ begin_batch(store_t *store)
         }
     }
 
-    rc = store_sqlite_apply_begin(&writer->db);
+    rc = store_sqlite_apply_begin(writer);
 
     if (rc != SQLITE_OK) {
         store_sqlite_report_failure(store, "BEGIN", rc, 1);
@@ -430,7 +473,7 @@ apply_backlog(store_t *store, store_sqlite_batch_t *batch)
 
         move_request(writer, batch);
 
-        rc = store_sqlite_apply_request(&writer->db, request, now_ms);
+        rc = store_sqlite_apply_request(writer, request, now_ms);
 
         if (rc == SQLITE_OK) {
             continue;
@@ -592,16 +635,15 @@ finish_batch(store_t *store, store_sqlite_batch_t *batch, int committed)
 }
 
 
-/* After a failure: 0 when no transaction is left. */
-static int
-end_transaction(store_t *store, int rc)
+int
+store_sqlite_writer_end(store_t *store, int rc)
 {
     store_sqlite_db_t  *db;
 
     db = &store->writer.db;
 
     if (!sqlite3_get_autocommit(db->handle)) {
-        (void) store_sqlite_apply_rollback(db);
+        (void) store_sqlite_apply_rollback(&store->writer);
     }
 
     switch (rc & 0xff) {
@@ -618,9 +660,8 @@ end_transaction(store_t *store, int rc)
 }
 
 
-/* Under the host lock. */
-static void
-reopen_db(store_t *store)
+void
+store_sqlite_writer_reopen(store_t *store)
 {
     int                 rc;
     store_sqlite_db_t  *db;
@@ -629,7 +670,7 @@ reopen_db(store_t *store)
 
     store_sqlite_db_close(db);
 
-    rc = store_sqlite_db_open(store, db, store_sqlite_apply_sql, 0);
+    rc = store_sqlite_db_open(store, db, store_sqlite_writer_sql, 0);
 
     if (rc != SQLITE_OK) {
         store_sqlite_report_failure(store, "opening it again", rc, 0);
@@ -692,10 +733,10 @@ checkpoint(store_t *store)
         && now_us >= writer->truncate_us)
     {
         writer->truncate_us = now_us + 1000000;
-        rc = run_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+        rc = store_sqlite_writer_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
 
     } else {
-        rc = run_checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+        rc = store_sqlite_writer_checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
     }
 
     store_sqlite_lock_release(store->lock);
@@ -712,9 +753,8 @@ checkpoint(store_t *store)
 }
 
 
-/* Under the host lock. */
-static int
-run_checkpoint(store_t *store, int mode)
+int
+store_sqlite_writer_checkpoint(store_t *store, int mode)
 {
     int       rc, frames, copied;
     sqlite3  *handle;
@@ -725,110 +765,22 @@ run_checkpoint(store_t *store, int mode)
     rc = sqlite3_wal_checkpoint_v2(handle, NULL, mode, &frames, &copied);
     sqlite3_busy_timeout(handle, STORE_SQLITE_BUSY_MS);
 
-    if (rc == SQLITE_OK && mode == SQLITE_CHECKPOINT_TRUNCATE) {
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+
+    if (mode == SQLITE_CHECKPOINT_TRUNCATE) {
         store->writer.wal_seen = 0;
     }
 
-    return rc;
-}
+    pthread_mutex_lock(&store->writer.mutex);
 
+    store->writer.checkpoint_ms = store_sqlite_now_ms();
+    store->writer.wal_bytes = store->writer.wal_seen;
 
-/* Small work for idle times; overdue, it is done between batches. */
-static void
-sweep(store_t *store, int idle)
-{
-    int                     rc;
-    int64_t                 now_us, now_ms;
-    store_sqlite_db_t      *db;
-    store_sqlite_writer_t  *writer;
+    pthread_mutex_unlock(&store->writer.mutex);
 
-    writer = &store->writer;
-    db = &writer->db;
-    now_us = store_sqlite_now_us();
-
-    if (!idle) {
-        now_us -= (int64_t) STORE_SQLITE_OVERDUE_MS * 1000;
-    }
-
-    if (now_us < writer->sweep_us || db->handle == NULL) {
-        return;
-    }
-
-    now_ms = store_sqlite_now_ms();
-    writer->sweep_us = store_sqlite_now_us()
-                       + (int64_t) STORE_SQLITE_SWEEP_MS * 1000;
-
-    if (store_sqlite_apply_sweep_due(db, now_ms) != 1) {
-
-        if (idle && now_us >= writer->optimize_us) {
-            optimize(store);
-        }
-
-        return;
-    }
-
-    if (store_sqlite_lock_take(store->lock, STORE_SQLITE_LOCK_MS) != 0) {
-        return;
-    }
-
-    rc = store_sqlite_apply_begin(db);
-
-    if (rc == SQLITE_OK) {
-        rc = store_sqlite_apply_sweep(db, now_ms);
-    }
-
-    if (rc == SQLITE_OK) {
-        rc = store_sqlite_apply_commit(db);
-    }
-
-    if (rc != SQLITE_OK) {
-        store_sqlite_report_failure(store, "a sweep", rc, 0);
-
-        if (end_transaction(store, rc) != 0) {
-            reopen_db(store);
-        }
-    }
-
-    store_sqlite_lock_release(store->lock);
-
-    if (rc == SQLITE_OK) {
-
-        /* there may be more of it: when idle, the next step is at once */
-
-        writer->sweep_us = store_sqlite_now_us();
-    }
-}
-
-
-/* Under the host lock, since it may write. */
-static void
-optimize(store_t *store)
-{
-    int                     rc;
-    store_sqlite_writer_t  *writer;
-
-    writer = &store->writer;
-
-    writer->optimize_us = store_sqlite_now_us()
-                          + (int64_t) STORE_SQLITE_OPTIMIZE_MS * 1000;
-
-    if (store_sqlite_lock_take(store->lock, STORE_SQLITE_LOCK_MS) != 0) {
-        return;
-    }
-
-    sqlite3_set_authorizer(writer->db.handle, NULL, NULL);
-
-    rc = sqlite3_exec(writer->db.handle, "PRAGMA analysis_limit = 400;"
-                      "PRAGMA optimize;", NULL, NULL, NULL);
-
-    store_sqlite_db_seal(&writer->db, 0);
-
-    if (rc != SQLITE_OK) {
-        store_sqlite_report_failure(store, "optimize", rc, 0);
-        (void) end_transaction(store, rc);
-    }
-
-    store_sqlite_lock_release(store->lock);
+    return SQLITE_OK;
 }
 
 
@@ -846,7 +798,7 @@ close_writer(store_t *store)
         return;
     }
 
-    (void) run_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
+    (void) store_sqlite_writer_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
 
     store_sqlite_lock_release(store->lock);
 }

@@ -53,7 +53,7 @@ test_fresh(void)
     fixture_open(&f);
 
     tap_ok(fixture_store_open(&f) && f.lines == 1
-           && strstr(f.text, "migrated from schema 0 to 1") != NULL,
+           && strstr(f.text, "migrated from schema 0 to 2") != NULL,
            "a new database is made, and it says so");
     tap_ok(stat(f.path, &st) == 0 && (st.st_mode & 0777) == 0600,
            "it is private");
@@ -81,7 +81,7 @@ test_newer(void)
     tap_ok(refuses(&f, "newer release (schema 999"),
            "a database of a newer release is refused: %s", f.error);
     tap_ok(fixture_sql(&f, "PRAGMA user_version") == 999
-           && fixture_sql(&f, "SELECT count(*) FROM item") == 1,
+           && fixture_sql(&f, "SELECT count(*) FROM item") == 2,
            "and left untouched");
 
     fixture_sql(&f, "PRAGMA user_version = 0");
@@ -222,7 +222,7 @@ test_pragmas(void)
                        " FROM pragma_journal_mode") == 1, "a WAL");
     tap_ok(fixture_sql(&f, "SELECT count(*) FROM pragma_table_list"
                        " WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'"
-                       " AND strict") == 4, "four tables, all STRICT");
+                       " AND strict") == 5, "five tables, all STRICT");
 
     fixture_close(&f);
 }

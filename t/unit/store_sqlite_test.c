@@ -630,9 +630,9 @@ test_drop(fixture_t *f)
            && w.results[0].seq == 2,
            "ids and dedupe keys of before are free, seq goes on");
 
-    tap_ok(fixture_put(f, "drop", "k", "new") == 3
+    tap_ok(fixture_put(f, "drop", "k", "new") == 4
            && fixture_has(f, "drop", "k", "new"),
-           "the seq of items goes on as well");
+           "the seq of items goes on as well, past the drop's");
 
     w.request.count = 0;
     fixture_op(&w, STORE_DROP, "never-was", "");

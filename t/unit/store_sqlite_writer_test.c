@@ -121,7 +121,7 @@ test_processes(void)
     fixture_store_open(&f);
     tap_ok(fixture_head(&f, "shared") == (uint64_t) n
            && fixture_sql(&f, "SELECT count(*) FROM entry") == n
-           && fixture_sql(&f, "PRAGMA user_version") == 1,
+           && fixture_sql(&f, "PRAGMA user_version") == 2,
            "all are there, and the first process alone migrated");
     tap_ok(fixture_intact(&f), "the file is intact");
 

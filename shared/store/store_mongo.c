@@ -52,6 +52,7 @@ static size_t count_bytes(const store_request_t *request);
 static void finish_batch(store_t *store, store_request_t *list,
     size_t written);
 static void *run_keeper(void *data);
+static int64_t sweep_interval(const store_t *store);
 static int is_ready(store_t *store);
 static void probe_server(store_t *store);
 
@@ -694,7 +695,7 @@ run_keeper(void *data)
     int      more, left;
     int64_t  ms;
 
-    ms = is_ready(store) ? STORE_MONGO_SWEEP_MS : STORE_MONGO_PROBE_MS;
+    ms = is_ready(store) ? sweep_interval(store) : STORE_MONGO_PROBE_MS;
 
     while (store_mongo_breaker_wait(store, ms)) {
 
@@ -711,10 +712,26 @@ run_keeper(void *data)
             store->config.swept(store->config.data);
         }
 
-        ms = more ? 1 : STORE_MONGO_SWEEP_MS;
+        ms = more ? 1 : sweep_interval(store);
     }
 
     return NULL;
+}
+
+
+/* Changes that are kept shortly are looked for more often. */
+static int64_t
+sweep_interval(const store_t *store)
+{
+    int64_t  ms;
+
+    ms = store->config.changes_ms / 4;
+
+    if (store->config.changes_ms == 0 || ms > STORE_MONGO_SWEEP_MS) {
+        return STORE_MONGO_SWEEP_MS;
+    }
+
+    return (ms > STORE_MONGO_SWEEP_MIN_MS) ? ms : STORE_MONGO_SWEEP_MIN_MS;
 }
 
 

@@ -73,6 +73,7 @@
 #define STORE_MONGO_REPORT_MS     10000        /* same failure, logged */
 
 #define STORE_MONGO_SWEEP_MS      5000
+#define STORE_MONGO_SWEEP_MIN_MS  50
 #define STORE_MONGO_SWEEP_ROWS    200
 #define STORE_MONGO_LEASE_MS      30000
 #define STORE_MONGO_GRACE_MS      60000

@@ -258,12 +258,16 @@ apply_put(store_mongo_apply_t *a)
         return rc;
     }
 
+    a->result->number = (a->met == 0);
+
     memset(&item, 0, sizeof(store_mongo_item_t));
 
     item.expires_ms = a->op->expires_ms;
     item.weight = a->op->weight;
     item.meta = a->op->meta;
     item.value = a->op->stamp ? stamp_value(a) : a->op->value;
+
+    a->result->number = (a->met == 0);
 
     set_item(a, &item);
 
@@ -830,7 +834,8 @@ check_quota(store_mongo_apply_t *a)
             limits = node->space.limits;
 
             if (node->above == NULL && limits.items == 0
-                && limits.bytes == 0)
+                && limits.bytes == 0
+                && bytes_start_with(node->name, request->limited))
             {
                 limits = request->limits;
             }

@@ -196,6 +196,10 @@ fixture_op(fixture_write_t *w, store_op_kind_t kind, const char *ns,
 {
     store_op_t  *op;
 
+    if (w->request.count == 0) {
+        memset(&w->request, 0, sizeof(store_request_t));
+    }
+
     op = &w->ops[w->request.count++];
 
     memset(op, 0, sizeof(store_op_t));

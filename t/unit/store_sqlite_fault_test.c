@@ -16,7 +16,7 @@
 #include "store_fixture.h"
 
 
-#define FAULTS_MAX  5000         /* of one test; more is a loop without end */
+#define FAULTS_MAX  20000        /* of one test; more is a loop without end */
 
 
 static void *fault_malloc(int size);

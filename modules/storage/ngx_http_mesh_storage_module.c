@@ -22,6 +22,7 @@
 
 #include "ngx_mesh_storage_caller.h"
 #include "ngx_mesh_storage_conf.h"
+#include "ngx_mesh_storage_indexer.h"
 #include "ngx_mesh_storage_keeper.h"
 #include "ngx_mesh_wake.h"
 
@@ -116,6 +117,7 @@ ngx_http_mesh_storage_init_process(ngx_cycle_t *cycle)
     }
 
     (void) ngx_mesh_storage_service_open(&mcf->service, cycle);
+    ngx_mesh_storage_indexer_open(mcf, cycle);
 
     ngx_mesh_storage_keeper_open(mcf);
 
@@ -139,6 +141,7 @@ ngx_http_mesh_storage_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_mesh_storage_indexer_close();
     ngx_mesh_storage_service_close(&mcf->service);
     ngx_mesh_wake_close(mcf->store.wake);
 }

@@ -24,6 +24,7 @@
 #include <sys/eventfd.h>
 
 #include "ngx_mesh_job.h"
+#include "ngx_mesh_storage_indexer.h"
 #include "ngx_mesh_storage_service.h"
 #include "ngx_mesh_wake.h"
 
@@ -617,6 +618,13 @@ ngx_mesh_storage_service_read_thread(ngx_mesh_job_t *task)
 
     read = task->context;
     job = read->job;
+
+    if (job->read_count != 0 && job->reads[0].kind == STORE_SEARCH) {
+        job->rc = ngx_mesh_storage_indexer_read(read->adapter, read->store,
+                                                job->reads, job->rows,
+                                                job->read_count);
+        return;
+    }
 
     job->rc = read->adapter->read(read->store, job->reads, job->rows,
                                   job->read_count);

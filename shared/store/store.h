@@ -141,7 +141,8 @@ typedef struct {
     store_rc_t  rc;
     uint64_t    seq;              /* PUT, DELETE, INCR, APPEND; EXISTS:
                                      stored */
-    int64_t     number;           /* INCR: as it is now */
+    int64_t     number;           /* INCR: as it is now; PUT: 1 when nothing
+                                     was there before, else 0 */
     bytes_t     key;              /* EXISTS: id of the stored entry */
     bytes_t     value;            /* EXISTS: its value; owned by request */
 } store_result_t;

@@ -266,6 +266,8 @@ apply_put(store_sqlite_apply_t *a)
         return rc;
     }
 
+    a->result->number = (item.seq == 0);
+
     value = a->op->value;
     stamped = NULL;
 

@@ -29,7 +29,7 @@ CODES = {
     26: "NamespaceNotFound", 43: "CursorNotFound", 48: "NamespaceExists",
     50: "MaxTimeMSExpired", 59: "CommandNotFound", 64: "WriteConcernFailed",
     91: "ShutdownInProgress", 112: "WriteConflict",
-    189: "PrimarySteppedDown", 225: "TransactionTooOld",
+    189: "PrimarySteppedDown", 239: "SnapshotTooOld", 225: "TransactionTooOld",
     251: "NoSuchTransaction", 256: "TransactionCommitted",
     263: "OperationNotSupportedInTransaction", 10107: "NotWritablePrimary",
     11000: "DuplicateKey", 11602: "InterruptedDueToReplStateChange",
@@ -88,6 +88,13 @@ class Transaction:
         self.state = "active"
         self.written = {}             # (collection, _id): record
         self.deadline = None
+
+
+class Moment:
+    """What a snapshot session reads: no transaction, a time."""
+
+    def __init__(self, start):
+        self.start = start
 
 
 class Session:
@@ -163,6 +170,8 @@ class Collection:
 
 
 class Engine:
+    snapshot_seconds = 300.0          # as the real server's default
+
     def __init__(self, host, set_name, transaction_seconds=5.0):
         self.host = host
         self.set_name = set_name      # empty: a standalone server
@@ -175,6 +184,8 @@ class Engine:
         self.next_cursor = 1000
         self.primary = True
         self.counts = {}              # of commands, for tests
+        self.weak = 0                 # reads or writes of less than a majority
+        self.pins = {}                # time of a snapshot: until when it holds
         self.scratch = mongomock.MongoClient().scratch
 
     # Entry.
@@ -188,9 +199,31 @@ class Engine:
         with self.lock:
             self.reap()
             transaction = self.enter(name, command)
+            self.check_concerns(name, command, transaction)
             if transaction is not None:
                 return self.run_inside(method, command, transaction)
             return self.run_retryable(name, method, command)
+
+    def check_concerns(self, name, command, transaction):
+        """A transaction has them at its ends only; elsewhere the adapter is
+        to ask for a majority."""
+        read = command.get("readConcern", {}).get("level")
+        write = command.get("writeConcern", {})
+        ends = name in ("commitTransaction", "abortTransaction")
+        strong = write.get("w") == "majority" and bool(write.get("j"))
+        if transaction is not None:
+            if "readConcern" in command \
+                    and not command.get("startTransaction"):
+                raise Failure(72, "readConcern inside a transaction")
+            if "writeConcern" in command and not ends:
+                raise Failure(72, "writeConcern inside a transaction")
+            self.weak += command.get("startTransaction", False) \
+                and read != "snapshot"
+            self.weak += name == "commitTransaction" and not strong
+        elif name in ("find", "aggregate"):
+            self.weak += read not in ("majority", "snapshot")
+        elif name in ("insert", "update", "delete", "findAndModify"):
+            self.weak += not strong
 
     def run_inside(self, method, command, transaction):
         try:
@@ -273,13 +306,20 @@ class Engine:
         transaction.state = "committed"
         self.lock.notify_all()
 
+    def oldest(self):
+        """The time that somebody may still read at."""
+        for at in [at for at, until in self.pins.items()
+                   if until < time.monotonic()]:
+            del self.pins[at]
+        starts = [s.transaction.start for s in self.sessions.values()
+                  if s.transaction is not None
+                  and s.transaction.state == "active"]
+        return min(starts + list(self.pins) + [self.clock])
+
     def settle(self, collection, key, record, document):
         record.versions.append((self.clock, document))
         record.owner = record.pending = None
-        oldest = min((s.transaction.start for s in self.sessions.values()
-                      if s.transaction is not None
-                      and s.transaction.state == "active"),
-                     default=self.clock)
+        oldest = self.oldest()
         while len(record.versions) > 1 and record.versions[1][0] <= oldest:
             del record.versions[0]
         if len(record.versions) == 1 and document is None \
@@ -556,8 +596,26 @@ class Engine:
         return {"value": after if command.get("new") else before,
                 "lastErrorObject": last, "ok": 1.0}
 
+    def moment(self, command):
+        """Of a read in a snapshot session: when, and that it says so."""
+        concern = command.get("readConcern", {})
+        if concern.get("level") != "snapshot":
+            return None
+        at = concern.get("atClusterTime")
+        if at is None:
+            start = self.clock
+        elif at.inc in self.pins:
+            start = at.inc
+        else:
+            raise Failure(239, "the snapshot is too old")
+        self.pins[start] = time.monotonic() + self.snapshot_seconds
+        return Moment(start)
+
     def run_find(self, command, transaction):
         collection = self.collection(command, make=False)
+        moment = None
+        if transaction is None:
+            transaction = moment = self.moment(command)
         rows = [document for _, document
                 in self.match(collection, command.get("filter", {}),
                               transaction)]
@@ -576,9 +634,11 @@ class Engine:
             cursor = self.next_cursor
             self.next_cursor += 1
             self.cursors[cursor] = rest
-        return {"cursor": {"firstBatch": first, "id": bson.Int64(cursor),
-                           "ns": "%s.%s" % (command["$db"],
-                                            command["find"])}, "ok": 1.0}
+        reply = {"firstBatch": first, "id": bson.Int64(cursor),
+                 "ns": "%s.%s" % (command["$db"], command["find"])}
+        if moment is not None:
+            reply["atClusterTime"] = bson.Timestamp(1, moment.start)
+        return {"cursor": reply, "ok": 1.0}
 
     @staticmethod
     def project(row, projection):

@@ -22,8 +22,8 @@ the command; skip: so many go well first; times: so many meet it (0: all).
     junk           an answer that is no BSON
 
 Other lines: {"clear": 1} forgets all rules; {"primary": false} steps down
-until {"primary": true}; {"stats": 1} answers the counts of commands and of
-faults.  Every line is answered by one line of JSON.
+until {"primary": true}; {"stats": 1} answers the counts of commands, of
+faults, and of reads and writes that asked for less than a majority.  Every line is answered by one line of JSON.
 """
 
 import json
@@ -80,7 +80,7 @@ class Faults:
             self.engine.primary = bool(wish["primary"])
         elif "stats" in wish:
             return {"commands": self.engine.counts, "faults": self.met,
-                    "rules": len(self.rules)}
+                    "rules": len(self.rules), "weak": self.engine.weak}
         else:
             return {"error": "not understood"}
         return {"ok": 1}

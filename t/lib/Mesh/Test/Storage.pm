@@ -35,6 +35,7 @@ use Test::More ();
 
 use Mesh::Test;
 use Mesh::Test::Mint;
+use Mesh::Test::Wire;
 
 use parent -norequire, 'Mesh::Test';
 
@@ -68,19 +69,7 @@ sub adapters {
 sub why_not {
     my ($class, $adapter) = @_;
 
-    return '' if $adapter eq 'sqlite';
-
-    my $module = Mesh::Test::slurp(Mesh::Test::build_folder()
-                                   . '/ngx_http_mesh_storage_module.so');
-
-    return 'the modules were built without libmongoc-dev'
-        if index($module, 'mongoc_init') < 0;
-
-    my ($rc) = Mesh::Test::run([ 'python3', '-c', 'import bson, mongomock' ]);
-
-    return 'python3-mongomock and python3-bson are not installed' if $rc != 0;
-
-    return '';
+    return $adapter eq 'sqlite' ? '' : Mesh::Test::Wire->why_not;
 }
 
 
@@ -88,7 +77,7 @@ sub new {
     my ($class, %opt) = @_;
 
     my $adapter = $opt{adapter} ||= 'sqlite';
-    my $server = $adapter eq 'mongo' ? Mesh::Test::Storage::Wire->new : undef;
+    my $server = $adapter eq 'mongo' ? Mesh::Test::Wire->new : undef;
     my %directives = (
         mesh_storage_mongo => $server ? $server->uri : 'off',
         %{ $opt{directives} || {} });
@@ -257,52 +246,6 @@ sub DESTROY {
 
     $self->SUPER::DESTROY;
     delete $self->{server_process};
-
-    return;
-}
-
-
-# The stand-in for a MongoDB server; lives as long as its node.
-
-package Mesh::Test::Storage::Wire;
-
-use strict;
-use warnings;
-
-use IPC::Open2 ();
-
-
-# It ends when its stdin does.
-
-sub new {
-    my ($class) = @_;
-
-    my $pid = IPC::Open2::open2(my $out, my $in, 'python3',
-        Mesh::Test->top . '/t/mongo-wire/mongo_wire.py');
-
-    my $line = <$out> // '';
-    my ($port, $control) = split ' ', $line;
-
-    die "mongo_wire.py did not start\n" unless defined $port;
-
-    return bless { pid => $pid, in => $in, out => $out, port => $port,
-                   control => $control, owner => $$ }, $class;
-}
-
-
-sub uri     { return "mongodb://127.0.0.1:$_[0]{port}/mesh" }
-sub control { return $_[0]{control} }
-
-
-sub DESTROY {
-    my ($self) = @_;
-
-    return if $self->{owner} != $$;
-
-    local $?;
-
-    close $self->{in};
-    waitpid $self->{pid}, 0;
 
     return;
 }

@@ -62,8 +62,9 @@ const char *grant_permission_name(size_t i);
 bytes_t grant_subject_arg(bytes_t command);
 
 /* Appends the DAG-CBOR policy of a grant: own namespace (.ns is ns, of names
-   and dots, or begins with it and a dot), local class, and, when room_count is not 0 and the command is of kind
-   "room", that .room is one of rooms.  0, or -1: no room. */
+   and dots, or begins with it and a dot), local class, and, when room_count
+   is not 0 and the command is of kind "room", that .room is one of rooms.
+   0, or -1: no room. */
 int grant_policy(bytes_writer_t *w, const grant_t *grant, bytes_t ns,
     const bytes_t *rooms, size_t room_count);
 

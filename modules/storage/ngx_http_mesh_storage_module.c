@@ -22,6 +22,7 @@
 
 #include "ngx_mesh_storage_caller.h"
 #include "ngx_mesh_storage_conf.h"
+#include "ngx_mesh_storage_feed.h"
 #include "ngx_mesh_storage_indexer.h"
 #include "ngx_mesh_storage_keeper.h"
 #include "ngx_mesh_wake.h"
@@ -124,6 +125,11 @@ ngx_http_mesh_storage_init_process(ngx_cycle_t *cycle)
     if (mcf->used) {
         mcf->principal = ngx_mesh_principal_api(cycle);
         mcf->callers = ngx_mesh_storage_caller_init(cycle->pool);
+
+        if (ngx_mesh_storage_feed_open(mcf, cycle) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                          "storage: changes cannot be followed here");
+        }
     }
 
     return NGX_OK;

@@ -58,6 +58,8 @@ static ngx_int_t ngx_mesh_storage_rest_bad(ngx_mesh_storage_rest_t *rest,
 static const ngx_mesh_storage_rest_row_t  ngx_mesh_storage_rest_rows[] = {
     { bytes_literal(""), 0, ngx_mesh_storage_info },
     { bytes_literal("health"), 0, ngx_mesh_storage_info_health },
+    { bytes_literal("changes"), 1, ngx_mesh_storage_changes },
+    { bytes_literal("search"), 1, ngx_mesh_storage_search },
     { { NULL, 0 }, 0, NULL }
 };
 

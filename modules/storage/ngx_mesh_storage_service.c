@@ -39,7 +39,7 @@
 typedef struct {
     bytes_t                 ns;
     uint64_t                seq;
-} ngx_mesh_storage_topic_t;
+} ngx_mesh_storage_changed_t;
 
 
 /* What job->private of a write points to, in the job's pool. */
@@ -71,13 +71,13 @@ static void ngx_mesh_storage_service_write_handler(ngx_event_t *rev);
 static void ngx_mesh_storage_service_tell(
     ngx_mesh_storage_service_t *service, const store_request_t *request);
 static ngx_uint_t ngx_mesh_storage_service_changed(const store_op_t *op,
-    const store_result_t *result, ngx_mesh_storage_topic_t *topic);
+    const store_result_t *result, ngx_mesh_storage_changed_t *topic);
 static ngx_uint_t ngx_mesh_storage_service_collect(
-    ngx_mesh_storage_topic_t *topics, ngx_uint_t n,
-    const ngx_mesh_storage_topic_t *topic);
+    ngx_mesh_storage_changed_t *topics, ngx_uint_t n,
+    const ngx_mesh_storage_changed_t *topic);
 static void ngx_mesh_storage_service_announce(
     ngx_mesh_storage_service_t *service,
-    const ngx_mesh_storage_topic_t *topics, ngx_uint_t n);
+    const ngx_mesh_storage_changed_t *topics, ngx_uint_t n);
 static void ngx_mesh_storage_service_write_done(
     ngx_mesh_storage_service_t *service, store_request_t *request);
 static void ngx_mesh_storage_service_guard_handler(ngx_event_t *ev);
@@ -420,14 +420,14 @@ ngx_mesh_storage_service_tell(ngx_mesh_storage_service_t *service,
 {
     size_t                    i;
     ngx_uint_t                n;
-    ngx_mesh_storage_topic_t  topic, topics[NGX_MESH_STORAGE_TOPICS];
+    ngx_mesh_storage_changed_t  topic, topics[NGX_MESH_STORAGE_TOPICS];
 
     n = 0;
 
     if (service->swept) {
         service->swept = 0;
 
-        ngx_memzero(&topic, sizeof(ngx_mesh_storage_topic_t));
+        ngx_memzero(&topic, sizeof(ngx_mesh_storage_changed_t));
         ngx_mesh_storage_service_announce(service, &topic, 1);
     }
 
@@ -462,7 +462,7 @@ ngx_mesh_storage_service_tell(ngx_mesh_storage_service_t *service,
 /* 1: it has left a change, or ended what followers have seen, or perhaps. */
 static ngx_uint_t
 ngx_mesh_storage_service_changed(const store_op_t *op,
-    const store_result_t *result, ngx_mesh_storage_topic_t *topic)
+    const store_result_t *result, ngx_mesh_storage_changed_t *topic)
 {
     topic->ns = op->ns;
     topic->seq = NGX_MESH_WAKE_SEQ_ANY;
@@ -487,8 +487,8 @@ ngx_mesh_storage_service_changed(const store_op_t *op,
 
 /* Most requests of a batch are of few namespaces, often of one. */
 static ngx_uint_t
-ngx_mesh_storage_service_collect(ngx_mesh_storage_topic_t *topics,
-    ngx_uint_t n, const ngx_mesh_storage_topic_t *topic)
+ngx_mesh_storage_service_collect(ngx_mesh_storage_changed_t *topics,
+    ngx_uint_t n, const ngx_mesh_storage_changed_t *topic)
 {
     ngx_uint_t  i;
 
@@ -512,7 +512,7 @@ ngx_mesh_storage_service_collect(ngx_mesh_storage_topic_t *topics,
 
 static void
 ngx_mesh_storage_service_announce(ngx_mesh_storage_service_t *service,
-    const ngx_mesh_storage_topic_t *topics, ngx_uint_t n)
+    const ngx_mesh_storage_changed_t *topics, ngx_uint_t n)
 {
     ngx_uint_t              i;
     ngx_mesh_wake_t        *wake;

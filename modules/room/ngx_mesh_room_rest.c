@@ -36,6 +36,8 @@ static ngx_int_t ngx_mesh_room_rest_member_take(ngx_mesh_room_rest_t *rest,
     bytes_t json, ngx_mesh_room_member_t *member);
 static ngx_int_t ngx_mesh_room_rest_scope(ngx_mesh_room_rest_t *rest,
     const char *list, bytes_writer_t *w);
+static ngx_int_t ngx_mesh_room_rest_link(ngx_mesh_room_rest_t *rest,
+    bytes_t cursor, ngx_str_t *link);
 
 
 static const ngx_mesh_route_t  ngx_mesh_room_rest_routes[] = {
@@ -54,6 +56,7 @@ static const ngx_mesh_route_t  ngx_mesh_room_rest_routes[] = {
       ngx_mesh_room_rest_message_list },
     { NGX_HTTP_POST, "/api/rooms/:/messages",
       ngx_mesh_room_rest_message_send },
+    { NGX_HTTP_GET, "/api/rooms/:/search", ngx_mesh_room_rest_search_list },
     { NGX_HTTP_GET, "/api/dms", ngx_mesh_room_rest_direct_list },
     { NGX_HTTP_POST, "/api/dms", ngx_mesh_room_rest_direct_send },
     { NGX_HTTP_POST, "/api/poll", ngx_mesh_room_poll_open },
@@ -758,18 +761,59 @@ ngx_mesh_room_rest_next(ngx_mesh_room_rest_t *rest, const char *list,
     text = bytes_writer_view(&w);
     json_write_member(j, "next", text);
 
-    link.len = sizeof("<?cursor=>; rel=\"next\"") - 1 + rest->r->uri.len
-               + text.len;
-    link.data = ngx_pnalloc(rest->r->pool, link.len);
-
-    if (link.data == NULL) {
+    if (ngx_mesh_room_rest_link(rest, text, &link) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(link.data, "<%V?cursor=%*s>; rel=\"next\"",
-                       &rest->r->uri, text.len, text.data);
-
     return ngx_mesh_reply_header(rest->r, "Link", &link);
+}
+
+
+/* The same request with another cursor (RFC 8288). */
+static ngx_int_t
+ngx_mesh_room_rest_link(ngx_mesh_room_rest_t *rest, bytes_t cursor,
+    ngx_str_t *link)
+{
+    u_char          *p, *last, *end;
+    bytes_writer_t   w;
+
+    if (ngx_mesh_room_rest_writer(rest, &w, rest->r->uri.len
+                                            + rest->r->args.len + cursor.len
+                                            + 32)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    bytes_writer_byte(&w, '<');
+    bytes_writer_put(&w, rest->r->uri.data, rest->r->uri.len);
+    bytes_writer_byte(&w, '?');
+
+    p = rest->r->args.data;
+    last = p + rest->r->args.len;
+
+    for ( /* void */ ; p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, '&');
+        end = end ? end : last;
+
+        if (end == p || (end - p >= 7 && ngx_strncmp(p, "cursor=", 7) == 0)
+            || ngx_strlchr(p, end, '>'))
+        {
+            continue;
+        }
+
+        bytes_writer_put(&w, p, end - p);
+        bytes_writer_byte(&w, '&');
+    }
+
+    bytes_writer_text(&w, "cursor=");
+    bytes_writer_bytes(&w, cursor);
+    bytes_writer_text(&w, ">; rel=\"next\"");
+
+    link->data = w.start;
+    link->len = w.pos - w.start;
+
+    return w.failed ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -250,6 +250,10 @@ ngx_int_t ngx_mesh_room_rest_message_list(ngx_http_request_t *r,
 ngx_int_t ngx_mesh_room_rest_message_send(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);
 
+/* Route (ngx_mesh_room_rest_search.c) */
+ngx_int_t ngx_mesh_room_rest_search_list(ngx_http_request_t *r,
+    ngx_mesh_route_args_t *args);
+
 /* Routes (ngx_mesh_room_rest_direct.c) */
 ngx_int_t ngx_mesh_room_rest_direct_send(ngx_http_request_t *r,
     ngx_mesh_route_args_t *args);

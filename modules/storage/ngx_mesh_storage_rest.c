@@ -58,8 +58,10 @@ static ngx_int_t ngx_mesh_storage_rest_bad(ngx_mesh_storage_rest_t *rest,
 static const ngx_mesh_storage_rest_row_t  ngx_mesh_storage_rest_rows[] = {
     { bytes_literal(""), 0, ngx_mesh_storage_info },
     { bytes_literal("health"), 0, ngx_mesh_storage_info_health },
+    { bytes_literal("kv"), 1, ngx_mesh_storage_kv },
     { bytes_literal("changes"), 1, ngx_mesh_storage_changes },
     { bytes_literal("search"), 1, ngx_mesh_storage_search },
+    { bytes_literal("quota"), 1, ngx_mesh_storage_quota },
     { { NULL, 0 }, 0, NULL }
 };
 
@@ -427,6 +429,11 @@ ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
 {
     /* what is derived, kept aside or counted elsewhere is not charged */
 
+    if (ngx_mesh_storage_quota_require(rest, job) != NGX_OK) {
+        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     job->write.limits = rest->lcf->quota;
     job->write.limited = bytes_of("s/");
 
@@ -553,7 +560,7 @@ ngx_mesh_storage_rest_put(ngx_mesh_storage_rest_t *rest,
         return NULL;
     }
 
-    op = ngx_mesh_store_job_ops(job, ops + 1);
+    op = ngx_mesh_store_job_ops(job, ops + 2);
 
     if (op) {
         job->write.count = ops;
@@ -683,6 +690,23 @@ ngx_mesh_storage_rest_expires(ngx_mesh_storage_rest_t *rest,
 
     return w.failed ? NGX_ERROR
                     : ngx_mesh_reply_header(rest->r, "Expires-At", &value);
+}
+
+
+ngx_int_t
+ngx_mesh_storage_rest_location(ngx_mesh_storage_rest_t *rest)
+{
+    u_char     *p;
+    ngx_str_t   value;
+
+    value = rest->r->unparsed_uri;
+    p = ngx_strlchr(value.data, value.data + value.len, '?');
+
+    if (p) {
+        value.len = p - value.data;
+    }
+
+    return ngx_mesh_reply_header(rest->r, "Location", &value);
 }
 
 

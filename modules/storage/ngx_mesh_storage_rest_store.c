@@ -16,8 +16,6 @@
 #include "ngx_mesh_storage_rest.h"
 
 
-static ngx_int_t ngx_mesh_storage_rest_store_condition(
-    ngx_mesh_storage_rest_t *rest, uint64_t seq);
 static ngx_int_t ngx_mesh_storage_rest_store_quota(
     ngx_mesh_storage_rest_t *rest, const store_request_t *write);
 
@@ -37,6 +35,13 @@ ngx_mesh_storage_rest_store_problem(ngx_mesh_storage_rest_t *rest,
     switch (write->rc) {
 
     case STORE_CONDITION:
+
+        if (ngx_mesh_storage_quota_required(write)) {
+            return ngx_mesh_storage_rest_problem(rest,
+                       PROBLEM_PRECONDITION_REQUIRED,
+                       "writes here need If-Match or If-None-Match");
+        }
+
         return ngx_mesh_storage_rest_store_condition(rest,
                                           write->results[write->failed].seq);
 
@@ -85,7 +90,7 @@ ngx_mesh_storage_rest_store_rc(ngx_mesh_storage_rest_t *rest,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_mesh_storage_rest_store_condition(ngx_mesh_storage_rest_t *rest,
     uint64_t seq)
 {

@@ -91,6 +91,7 @@ store_mongo_batch_run(store_t *store, store_request_t *list,
         store_mongo_pool_release(&link);
 
         if ((rc != STORE_MONGO_AGAIN && rc != STORE_MONGO_DOWN)
+            || link.error.domain == MONGOC_ERROR_SERVER_SELECTION
             || store_mongo_now_us() >= until_us
             || store_mongo_breaker_tripped(store))
         {

@@ -704,6 +704,8 @@ store_mongo_pool_rc(store_mongo_link_t *link, const bson_t *reply,
 
     case MONGOC_ERROR_SERVER_SELECTION:
     case MONGOC_ERROR_STREAM:
+    case MONGOC_ERROR_PROTOCOL:
+    case MONGOC_ERROR_BSON:
         rc = STORE_MONGO_DOWN;
         break;
 
@@ -755,9 +757,11 @@ classify_code(uint32_t code)
     switch (code) {
 
     case 24:                      /* LockTimeout */
+    case 43:                      /* CursorNotFound */
     case 46:                      /* LockBusy */
     case 50:                      /* MaxTimeMSExpired */
     case 112:                     /* WriteConflict */
+    case 237:                     /* CursorKilled */
     case 246:                     /* SnapshotUnavailable */
     case 251:                     /* NoSuchTransaction */
     case 262:                     /* ExceededTimeLimit */

@@ -627,8 +627,7 @@ class Engine:
             rows = rows[:abs(command["limit"])]
         rows = [self.project(row, command.get("projection"))
                 for row in rows]
-        size = command.get("batchSize", 101)
-        first, rest = rows[:size], rows[size:]
+        first, rest = self.batch(rows, command.get("batchSize", 101))
         cursor = 0
         if rest and not command.get("singleBatch"):
             cursor = self.next_cursor
@@ -639,6 +638,17 @@ class Engine:
         if moment is not None:
             reply["atClusterTime"] = bson.Timestamp(1, moment.start)
         return {"cursor": reply, "ok": 1.0}
+
+    @staticmethod
+    def batch(rows, size):
+        """An answer holds that many documents, and 16 MB of them."""
+        room = 16000000
+        for n, row in enumerate(rows[:size]):
+            room -= sum(len(value) for value in row.values()
+                        if isinstance(value, bytes))
+            if room < 0 and n:
+                return rows[:n], rows[n:]
+        return rows[:size], rows[size:]
 
     @staticmethod
     def project(row, projection):
@@ -655,8 +665,7 @@ class Engine:
         rest = self.cursors.get(cursor)
         if rest is None:
             raise Failure(43, "cursor id %d not found" % cursor)
-        size = command.get("batchSize", 101)
-        rows, rest = rest[:size], rest[size:]
+        rows, rest = self.batch(rest, command.get("batchSize", 101))
         self.cursors[cursor] = rest
         if not rest:
             del self.cursors[cursor]

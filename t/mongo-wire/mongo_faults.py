@@ -19,7 +19,7 @@ the command; skip: so many go well first; times: so many meet it (0: all).
     error-after    it was run; then as error
     cursor-lost    all cursors are gone before it
     oversized      a header that promises 2 GB
-    junk           an answer that is no BSON
+    stray          a good answer, to another command
 
 Other lines: {"clear": 1} forgets all rules; {"primary": false} steps down
 until {"primary": true}; {"stats": 1} answers the counts of commands, of

@@ -120,6 +120,8 @@ class Connection(socketserver.BaseRequestHandler):
                 "code": rule.get("code", 64),
                 "errmsg": rule.get("text", "waiting for replication timed "
                                    "out")}
+        elif fault == "stray":
+            reply = {"ok": 1.0, "msg": "hello"}
         elif fault == "error-after":
             reply = self.failed(rule)
         if not flags & 2:
@@ -148,8 +150,6 @@ class Connection(socketserver.BaseRequestHandler):
         size = 16 + len(body)
         if fault == "oversized":
             size = 0x7fffffff
-        if fault == "junk":
-            body = body[:9] + b"\xff" * (len(body) - 9)
         data = struct.pack("<iiii", size, 1, request, OP_MSG) + body
         if fault == "half":
             self.request.sendall(data[:len(data) // 2])

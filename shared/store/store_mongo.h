@@ -51,6 +51,10 @@
 
 #ifdef STORE_HAVE_MONGO
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE                            /* asprintf() */
+#endif
+
 #include <mongoc/mongoc.h>
 #include <pthread.h>
 
@@ -231,6 +235,7 @@ struct store_mongo_node_s {
     store_mongo_space_t     space;
     store_mongo_space_t     before;      /* SPACE: before this request */
     uint64_t                round;       /* SPACE: of which "before" is */
+    store_mongo_node_t     *changed;     /* SPACE: next of this request */
     store_mongo_item_t      item;
     int                     whole;       /* ITEM: value is wanted */
     store_mongo_entry_t    *entry;       /* NULL: none */
@@ -258,6 +263,8 @@ typedef struct {
     store_mongo_change_t  **changes_tail;
     store_mongo_cut_t      *cuts;
     store_mongo_undo_t     *undo;        /* of the request in hand */
+    store_mongo_node_t     *changed;     /* namespaces, in that order */
+    store_mongo_node_t    **changed_tail;
     uint64_t                round;       /* which request */
     int                     failed;      /* out of memory */
 } store_mongo_overlay_t;

@@ -58,6 +58,7 @@ static bytes_t stamp_value(store_mongo_apply_t *a);
 static store_rc_t find_dedupe(store_mongo_apply_t *a,
     store_mongo_node_t *node);
 static void add_space(store_mongo_apply_t *a);
+static void touch_space(store_mongo_apply_t *a, store_mongo_node_t *node);
 static void charge(store_mongo_apply_t *a, int64_t items, int64_t bytes);
 static store_mongo_space_t *change_space(store_mongo_apply_t *a);
 static uint64_t next_seq(store_mongo_apply_t *a);
@@ -706,11 +707,35 @@ add_space(store_mongo_apply_t *a)
             continue;
         }
 
-        store_mongo_overlay_save(a->overlay, &node->space,
-                                 sizeof(store_mongo_space_t));
+        touch_space(a, node);
         store_mongo_random(node->space.id);
-        node->space.dirty = 1;
     }
+}
+
+
+/* Before a change to a namespace: it can be undone, is written, and is in the
+   list of those that this request has changed. */
+static void
+touch_space(store_mongo_apply_t *a, store_mongo_node_t *node)
+{
+    store_mongo_overlay_t  *overlay;
+
+    overlay = a->overlay;
+
+    store_mongo_overlay_save(overlay, &node->space,
+                             sizeof(store_mongo_space_t));
+
+    if (node->round != overlay->round) {
+        node->round = overlay->round;
+        node->before = node->space;
+        node->changed = NULL;
+
+        *overlay->changed_tail = node;
+        overlay->changed_tail = &node->changed;
+    }
+
+    node->space.dirty = 1;
+    a->wrote = 1;
 }
 
 
@@ -719,21 +744,11 @@ charge(store_mongo_apply_t *a, int64_t items, int64_t bytes)
 {
     store_mongo_node_t  *node;
 
-    a->wrote = 1;
-
     for (node = a->space; node != NULL; node = node->above) {
 
-        store_mongo_overlay_save(a->overlay, &node->space,
-                                 sizeof(store_mongo_space_t));
-
-        if (node->round != a->overlay->round) {
-            node->round = a->overlay->round;
-            node->before = node->space;
-        }
-
+        touch_space(a, node);
         node->space.items += (uint64_t) items;
         node->space.bytes += (uint64_t) bytes;
-        node->space.dirty = 1;
     }
 
     a->space->space.own_items += (uint64_t) items;
@@ -745,11 +760,7 @@ charge(store_mongo_apply_t *a, int64_t items, int64_t bytes)
 static store_mongo_space_t *
 change_space(store_mongo_apply_t *a)
 {
-    store_mongo_overlay_save(a->overlay, &a->space->space,
-                             sizeof(store_mongo_space_t));
-
-    a->space->space.dirty = 1;
-    a->wrote = 1;
+    touch_space(a, a->space);
 
     return &a->space->space;
 }
@@ -809,46 +820,33 @@ add_cut(store_mongo_apply_t *a, const char *id, uint64_t seq)
 }
 
 
-/* The first account, in the order of operations and from the namespace
-   upwards, that has grown beyond a limit. */
+/* The first account, in the order of changes, which is that of operations and
+   from the namespace upwards, that has grown beyond a limit. */
 static store_rc_t
 check_quota(store_mongo_apply_t *a)
 {
-    size_t               i;
     store_limits_t       limits;
     store_request_t     *request;
     store_mongo_node_t  *node;
 
     request = a->request;
 
-    for (i = 0; i < request->count; i++) {
-        node = store_mongo_overlay_find(a->overlay, STORE_MONGO_NODE_SPACE,
-                                        request->ops[i].ns);
+    for (node = a->overlay->changed; node != NULL; node = node->changed) {
+        limits = node->space.limits;
 
-        for ( /* void */ ; node != NULL; node = node->above) {
+        if (node->above == NULL && limits.items == 0 && limits.bytes == 0
+            && bytes_start_with(node->name, request->limited))
+        {
+            limits = request->limits;
+        }
 
-            if (node->round != a->overlay->round) {
-                continue;
-            }
-
-            limits = node->space.limits;
-
-            if (node->above == NULL && limits.items == 0
-                && limits.bytes == 0
-                && bytes_start_with(node->name, request->limited))
-            {
-                limits = request->limits;
-            }
-
-            if (beyond(node->space.items, node->before.items, limits.items)
-                || beyond(node->space.bytes, node->before.bytes,
-                          limits.bytes))
-            {
-                request->usage.items = node->before.items;
-                request->usage.bytes = node->before.bytes;
-                request->usage.limits = limits;
-                return STORE_QUOTA;
-            }
+        if (beyond(node->space.items, node->before.items, limits.items)
+            || beyond(node->space.bytes, node->before.bytes, limits.bytes))
+        {
+            request->usage.items = node->before.items;
+            request->usage.bytes = node->before.bytes;
+            request->usage.limits = limits;
+            return STORE_QUOTA;
         }
     }
 

@@ -249,6 +249,8 @@ void
 store_mongo_overlay_begin(store_mongo_overlay_t *overlay)
 {
     overlay->undo = NULL;
+    overlay->changed = NULL;
+    overlay->changed_tail = &overlay->changed;
     overlay->round++;
 }
 

@@ -323,7 +323,10 @@ struct store_s {
 
 /* store_mongo.c */
 
+/* Microseconds of the monotonic clock. */
 int64_t store_mongo_now_us(void);
+
+/* Milliseconds of the real one. */
 int64_t store_mongo_now_ms(void);
 
 /* The absolute monotonic time "ms" from now, for pthread_cond_timedwait(). */
@@ -346,6 +349,7 @@ void store_mongo_fail(store_request_t *request, store_rc_t rc);
    not hold the URI. */
 int store_mongo_pool_open(store_t *store, char *error, size_t error_size);
 
+/* Harmless when it never opened; all connections were given back. */
 void store_mongo_pool_close(store_t *store);
 
 /* Takes a connection; DOWN when there is none.  Released in any case. */
@@ -419,8 +423,11 @@ bytes_t store_mongo_document_text(const bson_t *document, const char *name);
 bytes_t store_mongo_document_bytes(const bson_t *document, const char *name);
 int64_t store_mongo_document_int(const bson_t *document, const char *name);
 
+/* Adds bytes, which are copied. */
 void store_mongo_document_add_bytes(bson_t *document, const char *name,
     bytes_t b);
+
+/* Adds text, which is copied. */
 void store_mongo_document_add_text(bson_t *document, const char *name,
     const char *text, size_t len);
 
@@ -429,6 +436,11 @@ void store_mongo_document_space(const bson_t *document,
     store_mongo_space_t *space);
 void store_mongo_document_item(const bson_t *document,
     store_mongo_item_t *item);
+
+/* What a read of that kind makes of a document: its bytes are in a block of
+   their own, which begins at key.data.  0; -1: it is none, or no memory. */
+int store_mongo_document_row(const bson_t *document, store_read_kind_t kind,
+    store_row_t *row);
 
 /* Into an empty document, all but _id. */
 void store_mongo_document_add_space(bson_t *document,
@@ -443,7 +455,10 @@ void store_mongo_document_add_change(bson_t *document,
 
 /* store_mongo_overlay.c */
 
+/* Begins with nothing. */
 void store_mongo_overlay_open(store_mongo_overlay_t *overlay);
+
+/* Frees all that came of it; it may be used again. */
 void store_mongo_overlay_close(store_mongo_overlay_t *overlay);
 
 /* Zeroed memory that lives as long as the overlay; NULL, then "failed". */
@@ -496,6 +511,7 @@ size_t store_mongo_batch_run(store_t *store, store_request_t *list,
 
 /* store_mongo_reader.c */
 
+/* The adapter's read, from any thread; see store.h. */
 store_rc_t store_mongo_reader_read(store_t *store, const store_read_t *reads,
     store_rows_t *rows, size_t count);
 
@@ -514,7 +530,10 @@ store_mongo_rc_t store_mongo_sweep_spaces(store_mongo_link_t *link,
 
 /* store_mongo_breaker.c */
 
+/* 0, or an errno. */
 int store_mongo_breaker_open(store_t *store);
+
+/* Nobody waits any more. */
 void store_mongo_breaker_close(store_t *store);
 
 /* 1 when the server is not to be asked now. */
@@ -531,6 +550,7 @@ int store_mongo_breaker_wait(store_t *store, int64_t ms);
 
 /* store_mongo_backup.c */
 
+/* The adapter's backup and restore; see store.h. */
 int store_mongo_backup_make(store_t *store, const char *path, char *error,
     size_t error_size);
 int store_mongo_backup_restore(store_t *store, const char *path, char *error,

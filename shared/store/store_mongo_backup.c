@@ -83,8 +83,6 @@ static int sync_folder(const char *path);
 static int read_file(store_mongo_backup_t *b, const char *path, int load);
 static int read_record(store_mongo_backup_t *b, char *kind, bson_t *document);
 static int check_end(store_mongo_backup_t *b, const bson_t *document);
-static int load_record(store_mongo_backup_t *b, char kind,
-    const bson_t *document);
 static int load_space(store_mongo_backup_t *b, const bson_t *document);
 static int load_row(store_mongo_backup_t *b, char kind,
     const bson_t *document);
@@ -552,7 +550,8 @@ read_file(store_mongo_backup_t *b, const char *path, int load)
         }
 
         if (rc == 0 && load) {
-            rc = load_record(b, kind, &document);
+            rc = (kind == 'n') ? load_space(b, &document)
+                               : load_row(b, kind, &document);
         }
 
         b->records++;
@@ -618,14 +617,6 @@ check_end(store_mongo_backup_t *b, const bson_t *document)
             && (uint64_t) store_mongo_document_int(document, "records")
                == b->records)
            ? 0 : -1;
-}
-
-
-static int
-load_record(store_mongo_backup_t *b, char kind, const bson_t *document)
-{
-    return (kind == 'n') ? load_space(b, document)
-                         : load_row(b, kind, document);
 }
 
 

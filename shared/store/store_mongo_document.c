@@ -27,6 +27,13 @@
 
 #ifdef STORE_HAVE_MONGO
 
+#include <stdlib.h>
+
+
+static void add_number(bson_t *document, const char *name, uint64_t number);
+static bytes_t set_block(store_row_t *row, bytes_t key, bytes_t value,
+    bytes_t meta);
+
 
 size_t
 store_mongo_document_place(const char *id, bytes_t key, char *out)
@@ -339,6 +346,101 @@ store_mongo_document_add_change(bson_t *document,
     if (change->note.len != 0) {
         store_mongo_document_add_bytes(document, "n", change->note);
     }
+}
+
+
+/* Rows. */
+
+int
+store_mongo_document_row(const bson_t *document, store_read_kind_t kind,
+    store_row_t *row)
+{
+    char                 text[STORE_MONGO_ID_LEN + 1];
+    uint8_t              key[STORE_MONGO_PLACE_MAX];
+    ssize_t              len;
+    bytes_t              id, name, value, meta;
+    store_mongo_item_t   item;
+    store_mongo_space_t  space;
+
+    id = store_mongo_document_text(document, "_id");
+    name = id;
+    value = meta = bytes_make(NULL, 0);
+
+    if (id.len < STORE_MONGO_ID_LEN) {
+        return -1;
+    }
+
+    switch (kind) {
+
+    case STORE_NAMES:
+        store_mongo_document_space(document, &space);
+        row->seq = space.item_seq;
+        row->entries = space.entry_seq;
+        break;
+
+    case STORE_FEED:
+    case STORE_CHANGES:
+        memcpy(text, id.data + id.len - STORE_MONGO_ID_LEN,
+               STORE_MONGO_ID_LEN);
+        text[STORE_MONGO_ID_LEN] = '\0';
+        row->seq = strtoull(text, NULL, 16);
+        row->at_ms = store_mongo_document_int(document, "a");
+
+        if (kind == STORE_CHANGES) {
+            row->change = (store_change_t)
+                          store_mongo_document_int(document, "o");
+            name = store_mongo_document_bytes(document, "k");
+            meta = store_mongo_document_bytes(document, "n");
+            return set_block(row, name, value, meta).data ? 0 : -1;
+        }
+
+        name = store_mongo_document_text(document, "i");
+        value = store_mongo_document_bytes(document, "v");
+        break;
+
+    default:
+        store_mongo_document_item(document, &item);
+        row->seq = item.seq;
+        row->size = item.size;
+        row->weight = item.weight;
+        row->at_ms = item.at_ms;
+        row->expires_ms = item.expires_ms;
+        value = item.value;
+        meta = item.meta;
+    }
+
+    len = store_mongo_document_key((const char *) name.data, name.len, key);
+
+    if (len < 0) {
+        return -1;
+    }
+
+    return set_block(row, bytes_make(key, (size_t) len), value, meta).data
+           ? 0 : -1;
+}
+
+
+/* All bytes of a row in one block, which begins with the key. */
+static bytes_t
+set_block(store_row_t *row, bytes_t key, bytes_t value, bytes_t meta)
+{
+    uint8_t         *block;
+    bytes_writer_t   writer;
+
+    block = malloc(key.len + value.len + meta.len + 1);
+
+    if (block != NULL) {
+        bytes_writer_open(&writer, block, key.len + value.len + meta.len);
+        bytes_writer_bytes(&writer, key);
+        bytes_writer_bytes(&writer, value);
+        bytes_writer_bytes(&writer, meta);
+
+        row->key = bytes_make(block, key.len);
+        row->value = bytes_make(block + key.len, value.len);
+        row->meta = bytes_make(block + key.len + value.len, meta.len);
+    }
+
+    return bytes_make(block, key.len);
 }
 
 

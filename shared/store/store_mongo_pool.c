@@ -731,21 +731,31 @@ store_mongo_pool_rc(store_mongo_link_t *link, const bson_t *reply,
 }
 
 
-/* The driver puts addresses between quotes: they become stars. */
+/* The driver puts addresses between quotes, or says host:port: they become
+   stars. */
 static void
 mask_text(char *text)
 {
-    int  inside;
+    int     quoted;
+    char   *colon;
+    size_t  len;
 
-    inside = 0;
+    quoted = 0;
 
-    for ( /* void */ ; *text != '\0'; text++) {
+    for ( /* void */ ; *text != '\0'; text += len) {
+        len = strcspn(text, " []()',");
 
-        if (*text == '\'') {
-            inside = !inside;
+        if (len == 0) {
+            quoted ^= (*text == '\'');
+            len = 1;
+            continue;
+        }
 
-        } else if (inside) {
-            *text = '*';
+        colon = memchr(text, ':', len);
+
+        if (quoted || (colon != NULL && colon[1] >= '0' && colon[1] <= '9'))
+        {
+            memset(text, '*', len);
         }
     }
 }

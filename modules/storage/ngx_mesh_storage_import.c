@@ -20,8 +20,6 @@
  */
 
 
-#include <fcntl.h>
-
 #include "ngx_mesh_storage_import.h"
 #include "ngx_mesh_storage_sink.h"
 

@@ -20,7 +20,6 @@
 
 static const char *ngx_mesh_storage_condition_match(
     ngx_mesh_storage_rest_t *rest, ngx_str_t *value);
-static uint64_t ngx_mesh_storage_condition_seq(u_char *p, size_t len);
 static void ngx_mesh_storage_condition_prefer(ngx_mesh_storage_rest_t *rest,
     ngx_str_t *value);
 static const char *ngx_mesh_storage_condition_expires(
@@ -103,8 +102,7 @@ ngx_mesh_storage_condition_match(ngx_mesh_storage_rest_t *rest,
 }
 
 
-/* The seq of an ETag, quotes included; NEVER: it is none of ours. */
-static uint64_t
+uint64_t
 ngx_mesh_storage_condition_seq(u_char *p, size_t len)
 {
     off_t  n;

@@ -25,6 +25,9 @@
    key or document never matches; blobs look at theirs themselves. */
 const char *ngx_mesh_storage_condition_parse(ngx_mesh_storage_rest_t *rest);
 
+/* The seq of an ETag, quotes included; NEVER: it is none of ours. */
+uint64_t ngx_mesh_storage_condition_seq(u_char *p, size_t len);
+
 /* Of a read: 1 when the list of If-None-Match has "<seq>" or is "*". */
 ngx_uint_t ngx_mesh_storage_condition_has(ngx_str_t *list, uint64_t seq);
 

@@ -20,7 +20,8 @@
 
 
 #define NGX_MESH_STORAGE_ONCE_KEY_MAX   255           /* bytes */
-#define NGX_MESH_STORAGE_ONCE_BODY_MAX  (256 * 1024)  /* of an answer */
+#define NGX_MESH_STORAGE_ONCE_BODY_MAX  (1024 * 1024)  /* of an answer; of a
+                                             longer one the status is kept */
 
 
 typedef struct {
@@ -33,20 +34,24 @@ typedef struct {
 
 /* Step at once when there is no such header; else looks for the stored
    answer and sends it, or 422 when the key was used for another request, or
-   goes on with step. */
+   goes on with step.  A request is the same when method, path, query,
+   Content-Type and rest->body are: so after the body was read. */
 ngx_int_t ngx_mesh_storage_once_find(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_storage_step_pt step);
 
-/* Adds the operation that stores the answer, behind all others of the job,
-   which was made with room for one more; nothing when no key was sent.
-   NGX_OK, NGX_ERROR: no memory. */
+/* Adds the operation that stores the answer, behind all others of the job:
+   there must be room for one more behind job->write.count operations, as
+   ngx_mesh_storage_rest_put() leaves; nothing when no key was sent.  NGX_OK,
+   NGX_ERROR: no memory. */
 ngx_int_t ngx_mesh_storage_once_add(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, const ngx_mesh_storage_answer_t *answer);
 
-/* Answers from the results: all that a completion does after success.  A
-   write that failed since another with the same key came first gets that
-   one's answer: call ngx_mesh_storage_once_failed() before looking at
-   job->write.rc; NGX_DECLINED: it was not that. */
+/* Answers from the results (job NULL: there are no marks): all that a
+   completion does after success.  A write that failed, since another with the
+   same key came first, gets that one's answer: call
+   ngx_mesh_storage_once_failed() whenever job->write.rc is not STORE_OK;
+   NGX_DECLINED: no key was sent, else what it returns is the answer, a
+   refusal of the store included. */
 ngx_int_t ngx_mesh_storage_once_send(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, const ngx_mesh_storage_answer_t *answer);
 ngx_int_t ngx_mesh_storage_once_failed(ngx_mesh_storage_rest_t *rest,

@@ -34,6 +34,9 @@
 #include "ngx_mesh_storage.h"
 
 
+/* In namespace "x/<ns>": settings of a namespace, JSON; absent: none. */
+#define NGX_MESH_STORAGE_REST_SETTINGS   "settings"
+
 #define NGX_MESH_STORAGE_REST_LIMIT      100   /* items of a page */
 #define NGX_MESH_STORAGE_REST_LIMIT_MAX  1000
 
@@ -86,6 +89,9 @@ struct ngx_mesh_storage_rest_s {
     ngx_mesh_storage_step_pt            step;       /* private to rest.c */
     const char                         *json;       /* the same: of the body */
     ngx_mesh_storage_step_pt            found;      /* private to caller.c */
+    ngx_mesh_storage_step_pt            again;      /* private to change.c */
+    ngx_mesh_storage_done_pt            changed;    /* the same */
+    unsigned                            settled:1;  /* the same */
     void                               *once;       /* private to once.c */
     void                               *data;       /* of the steps */
 };
@@ -133,12 +139,19 @@ ngx_int_t ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
 /* A job whose one read or operation is prepared: namespace store_ns, key
    "<prefix><key>" in the job's pool (prefix "k/"); of a write the condition,
    expiry, log and note (who) of the request.  There is room behind the "ops"
-   operations for the one of ngx_mesh_storage_once_add().  NULL: out of
-   memory. */
+   operations for those of ngx_mesh_storage_once_add() and of
+   ngx_mesh_storage_rest_change().  NULL: out of memory. */
 ngx_mesh_store_job_t *ngx_mesh_storage_rest_get(ngx_mesh_storage_rest_t *rest,
     const char *prefix, bytes_t key);
 ngx_mesh_store_job_t *ngx_mesh_storage_rest_put(ngx_mesh_storage_rest_t *rest,
     store_op_kind_t kind, const char *prefix, bytes_t key, size_t ops);
+
+/* As rest_write, for a PUT, PATCH or DELETE of one item whose job rest_put
+   made: 428 where the namespace wants a condition and the request has none.
+   again is the step that made the job; it may be called once more. */
+ngx_int_t ngx_mesh_storage_rest_change(ngx_mesh_storage_rest_t *rest,
+    ngx_mesh_store_job_t *job, ngx_mesh_storage_done_pt done,
+    ngx_mesh_storage_step_pt again);
 
 /* "<prefix><a><b>" in pool; empty: out of memory. */
 bytes_t ngx_mesh_storage_rest_key(ngx_pool_t *pool, const char *prefix,
@@ -156,6 +169,10 @@ void ngx_mesh_storage_rest_resume(ngx_mesh_storage_rest_t *rest,
 ngx_int_t ngx_mesh_storage_rest_store_problem(ngx_mesh_storage_rest_t *rest,
     const ngx_mesh_store_job_t *job);
 
+/* 412, with the seq that was met; 0: absent, or not known. */
+ngx_int_t ngx_mesh_storage_rest_store_condition(
+    ngx_mesh_storage_rest_t *rest, uint64_t seq);
+
 /* The same to one outcome that has no facts. */
 ngx_int_t ngx_mesh_storage_rest_store_rc(ngx_mesh_storage_rest_t *rest,
     store_rc_t rc);
@@ -171,6 +188,14 @@ ngx_int_t ngx_mesh_storage_rest_etag(ngx_mesh_storage_rest_t *rest,
     uint64_t seq);
 ngx_int_t ngx_mesh_storage_rest_expires(ngx_mesh_storage_rest_t *rest,
     int64_t expires_ms);
+
+/* Location: the path of the request.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_storage_rest_location(ngx_mesh_storage_rest_t *rest);
+
+/* Members "etag" and "seq"; a time as a text, nothing when it is 0. */
+void ngx_mesh_storage_rest_json_etag(json_write_t *j, uint64_t seq);
+void ngx_mesh_storage_rest_json_time(json_write_t *j, const char *name,
+    int64_t ms);
 
 /* A writer over size bytes of r->pool, and the JSON answer written there. */
 ngx_int_t ngx_mesh_storage_rest_writer(ngx_mesh_storage_rest_t *rest,

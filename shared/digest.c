@@ -15,6 +15,7 @@
 
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -25,6 +26,8 @@
 
 
 _Static_assert(DIGEST_SHA256_LEN == crypto_hash_sha256_BYTES, "SHA-256");
+_Static_assert(sizeof(((digest_t *) 0)->state)
+               >= sizeof(crypto_hash_sha256_state), "state of SHA-256");
 
 
 static void fetch(void);
@@ -49,6 +52,82 @@ digest_sha256(bytes_t b, uint8_t out[DIGEST_SHA256_LEN])
     }
 
     (void) crypto_hash_sha256(out, b.data, b.len);
+}
+
+
+void
+digest_open(digest_t *d)
+{
+    EVP_MD_CTX  *context;
+
+    memset(d, 0, sizeof(digest_t));
+
+    if (CRYPTO_THREAD_run_once(&digest_once, fetch)
+        && digest_method != NULL)
+    {
+        context = EVP_MD_CTX_new();
+
+        if (context != NULL
+            && EVP_DigestInit_ex(context, digest_method, NULL) == 1)
+        {
+            d->context = context;
+            return;
+        }
+
+        EVP_MD_CTX_free(context);
+        ERR_clear_error();
+    }
+
+    (void) crypto_hash_sha256_init((crypto_hash_sha256_state *)
+                                   (void *) d->state);
+}
+
+
+void
+digest_feed(digest_t *d, bytes_t b)
+{
+    if (d->context == NULL) {
+        (void) crypto_hash_sha256_update((crypto_hash_sha256_state *)
+                                         (void *) d->state, b.data, b.len);
+        return;
+    }
+
+    if (EVP_DigestUpdate(d->context, b.data, b.len) != 1) {
+        ERR_clear_error();
+        d->failed = 1;
+    }
+}
+
+
+int
+digest_write(digest_t *d, uint8_t out[DIGEST_SHA256_LEN])
+{
+    int  failed;
+
+    memset(out, 0, DIGEST_SHA256_LEN);
+
+    if (d->context == NULL) {
+        (void) crypto_hash_sha256_final((crypto_hash_sha256_state *)
+                                        (void *) d->state, out);
+
+    } else if (EVP_DigestFinal_ex(d->context, out, NULL) != 1) {
+        ERR_clear_error();
+        d->failed = 1;
+    }
+
+    failed = d->failed;
+
+    digest_close(d);
+
+    return failed ? -1 : 0;
+}
+
+
+void
+digest_close(digest_t *d)
+{
+    EVP_MD_CTX_free(d->context);
+    d->context = NULL;
 }
 
 

@@ -20,6 +20,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_mesh_storage_blob.h"
 #include "ngx_mesh_storage_caller.h"
 #include "ngx_mesh_storage_conf.h"
 #include "ngx_mesh_storage_feed.h"
@@ -130,6 +131,8 @@ ngx_http_mesh_storage_init_process(ngx_cycle_t *cycle)
             ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
                           "storage: changes cannot be followed here");
         }
+
+        ngx_mesh_storage_blob_sweep_open(mcf);
     }
 
     return NGX_OK;

@@ -36,18 +36,14 @@
 
 #include "digest.h"
 #include "ngx_mesh_storage_sink.h"
-#include "sha1.h"
 
 
 #define NGX_MESH_STORAGE_BLOB_INLINE     65536   /* bytes, without a file */
 #define NGX_MESH_STORAGE_BLOB_GRACE      3600    /* s */
 #define NGX_MESH_STORAGE_BLOB_HEX        (2 * DIGEST_SHA256_LEN)
 #define NGX_MESH_STORAGE_BLOB_PATH       4096    /* bytes, of a file's name */
+#define NGX_MESH_STORAGE_BLOB_JSON       512     /* bytes beside texts */
 #define NGX_MESH_STORAGE_BLOB_DISPOSITION_MAX  255   /* bytes */
-
-#define NGX_MESH_STORAGE_UPLOAD_ID    32     /* letters, of 16 random bytes */
-#define NGX_MESH_STORAGE_UPLOAD_NAME  (sizeof("tmp/end-")                    \
-                                       + NGX_MESH_STORAGE_UPLOAD_ID)
 
 
 /* What the meta of an item says; texts are borrowed. */
@@ -120,99 +116,39 @@ int ngx_mesh_storage_blob_file_lock_thread(const char *folder,
 /* Writes all of b at offset.  0, or -1 and errno. */
 int ngx_mesh_storage_blob_file_write_thread(int fd, bytes_t b, off_t offset);
 
-/* What a request adds to an upload: the data of a sink. */
-typedef enum {
-    NGX_MESH_STORAGE_UPLOAD_PART_PLAIN = 0,
-    NGX_MESH_STORAGE_UPLOAD_PART_SHA1,
-    NGX_MESH_STORAGE_UPLOAD_PART_SHA256
-} ngx_mesh_storage_upload_part_sum_t;
-
-
-typedef struct {
-    const char                          *folder;   /* ends with "/"; of the
-                                                      cycle */
-    char                                 name[NGX_MESH_STORAGE_UPLOAD_NAME];
-    off_t                                offset;   /* where the next byte
-                                                      goes */
-    ngx_mesh_storage_upload_part_sum_t   algorithm;
-    u_char                               sum[DIGEST_SHA256_LEN];
-
-    /* private */
-    sha1_t                               sha1;
-    digest_t                             sha256;
-    int                                  fd;       /* of temp */
-    char                                 temp[48];
-    unsigned                             open:1;   /* temp is */
-    unsigned                             summed:1; /* a digest is open */
-} ngx_mesh_storage_upload_part_t;
-
-
-/* An upload that has all of its bytes, on its way to a blob: the context of a
-   job that is submitted until it is "done", each time for a bounded step. */
-typedef struct {
-    const char                  *folder;
-    char                         id[NGX_MESH_STORAGE_UPLOAD_ID + 1];
-    uint64_t                     length;
-    u_char                      *value;    /* when it is for an inline blob:
-                                              room for its bytes */
-    u_char                       hash[DIGEST_SHA256_LEN];
-    ngx_mesh_storage_sink_rc_t   rc;       /* CONFLICT: not all is there */
-    ngx_err_t                    err;
-    const char                  *what;
-    unsigned                     done:1;
-
-    /* private */
-    digest_t                     digest;
-    uint64_t                     read;
-    int                          fd;
-    unsigned                     open:1;
-} ngx_mesh_storage_upload_end_t;
-
-
-extern const ngx_mesh_storage_sink_target_t
-    ngx_mesh_storage_upload_part_target;
-
-
-/* "tmp/up-<id>", or "tmp/end-<id>". */
-void ngx_mesh_storage_upload_part_name(
-    char name[NGX_MESH_STORAGE_UPLOAD_NAME], const char *kind,
-    const char *id);
-
-/* How many bytes an upload has; one stat() or two, as a static file costs. */
-off_t ngx_mesh_storage_upload_part_size(const char *folder, const char *id);
-
-/* The "run" of a job whose context is an ngx_mesh_storage_upload_end_t. */
-void ngx_mesh_storage_upload_part_end_thread(ngx_mesh_job_t *job);
-
-/* Frees what the context of such a job has, when it does not go on. */
-void ngx_mesh_storage_upload_part_end_close(
-    ngx_mesh_storage_upload_end_t *end);
-
-/* Removes the files of an upload, in a thread, for nobody in particular. */
-void ngx_mesh_storage_upload_part_remove(
-    ngx_http_mesh_storage_main_conf_t *mcf, const char *id);
-
 /* Opens the one sweep of a worker; mcf outlives it. */
 void ngx_mesh_storage_blob_sweep_open(ngx_http_mesh_storage_main_conf_t *mcf);
-
-/* What the answer to a PUT and the end of an upload share. */
 
 /* The operations of a blob that is written: the PUT that
    ngx_mesh_storage_rest_put() prepared, with room for one more at least, and
    the row when there is a file; the count, 0: no memory. */
-size_t ngx_mesh_storage_blobs_ops(ngx_mesh_storage_rest_t *rest,
+size_t ngx_mesh_storage_blob_file_ops(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, const ngx_mesh_storage_blob_t *blob,
     bytes_t value, bytes_t name);
 
-/* ETag "<sha256>" of an answer.  NGX_OK, NGX_ERROR. */
-ngx_int_t ngx_mesh_storage_blobs_etag(ngx_mesh_storage_rest_t *rest,
+/* GET and HEAD of rest->path, which may be read. */
+ngx_int_t ngx_mesh_storage_blob_send(ngx_mesh_storage_rest_t *rest);
+
+/* ETag, Repr-Digest of an answer.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_mesh_storage_blob_send_etag(ngx_mesh_storage_rest_t *rest,
+    const u_char *hash);
+ngx_int_t ngx_mesh_storage_blob_send_digest(ngx_mesh_storage_rest_t *rest,
     const u_char *hash);
 
-/* Are so many bytes more than the accounts have left?  usage[0] is the account
-   of rest->ns, [1] the one above it, ...  NGX_OK; NGX_DECLINED: *rc is the
-   507, the body will not be read. */
-ngx_int_t ngx_mesh_storage_blobs_room(ngx_mesh_storage_rest_t *rest,
-    const store_rows_t *usage, size_t count, int64_t more, ngx_int_t *rc);
+/* 1 when a list of ETags has that hash, by strong comparison, or is "*". */
+ngx_uint_t ngx_mesh_storage_blob_send_matches(ngx_str_t *list,
+    const u_char *hash);
+
+/* 412; who may read is told the ETag of row, NULL: there is none. */
+ngx_int_t ngx_mesh_storage_blob_send_condition(ngx_mesh_storage_rest_t *rest,
+    const store_row_t *row);
+
+/* GET of a namespace. */
+ngx_int_t ngx_mesh_storage_blob_list(ngx_mesh_storage_rest_t *rest);
+
+/* One blob as JSON; of row: seq, at_ms and expires_ms, 0: not told. */
+void ngx_mesh_storage_blob_list_write(json_write_t *j, bytes_t name,
+    const ngx_mesh_storage_blob_t *blob, const store_row_t *row);
 
 
 #endif /* _NGX_MESH_STORAGE_BLOB_H_INCLUDED_ */

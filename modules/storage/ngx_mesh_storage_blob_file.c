@@ -198,6 +198,52 @@ ngx_mesh_storage_blob_file_ref(store_op_t *op, ngx_pool_t *pool,
 }
 
 
+size_t
+ngx_mesh_storage_blob_file_ops(ngx_mesh_storage_rest_t *rest,
+    ngx_mesh_store_job_t *job, const ngx_mesh_storage_blob_t *blob,
+    bytes_t value, bytes_t name)
+{
+    u_char      *meta;
+    store_op_t  *op;
+
+    op = job->write.ops;
+    meta = ngx_pnalloc(job->pool, STORE_META_MAX);
+
+    if (meta == NULL) {
+        return 0;
+    }
+
+    op[0].meta = ngx_mesh_storage_blob_file_meta(blob, meta);
+
+    if (blob->file) {
+        op[0].weight = blob->size;
+
+        if (ngx_mesh_storage_blob_file_ref(&op[1], job->pool, blob->hash,
+                                           rest->ns, name)
+            != NGX_OK)
+        {
+            return 0;
+        }
+
+        op[1].expires_ms = op[0].expires_ms;
+
+        return 2;
+    }
+
+    /* the job may outlive the request */
+
+    if (value.len != 0) {
+        op[0].value = ngx_mesh_storage_rest_key(job->pool, "", value,
+                                                bytes_make(NULL, 0));
+        if (op[0].value.len == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* The target of a sink. */
 
 static ngx_mesh_storage_sink_rc_t

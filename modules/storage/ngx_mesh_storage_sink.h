@@ -29,7 +29,7 @@ typedef enum {
     NGX_MESH_STORAGE_SINK_FULL,           /* no room on the disk */
     NGX_MESH_STORAGE_SINK_MISMATCH,       /* not the digest that was told */
     NGX_MESH_STORAGE_SINK_CONFLICT,       /* another one was first */
-    NGX_MESH_STORAGE_SINK_BUSY,           /* the queue of the threads is full */
+    NGX_MESH_STORAGE_SINK_BUSY,           /* no thread takes it */
     NGX_MESH_STORAGE_SINK_FAILED          /* is logged */
 } ngx_mesh_storage_sink_rc_t;
 

@@ -24,7 +24,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "ngx_mesh_storage_blob.h"
+#include "ngx_mesh_storage_upload.h"
 
 
 #define NGX_MESH_STORAGE_UPLOAD_PART_COPY  65536             /* bytes */

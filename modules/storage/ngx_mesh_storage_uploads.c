@@ -30,48 +30,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <sodium.h>
 
-#include "base64.h"
-#include "ngx_mesh_storage_blob.h"
 #include "ngx_mesh_storage_path.h"
-#include "utf8.h"
+#include "ngx_mesh_storage_upload.h"
 
 
-#define NGX_MESH_STORAGE_UPLOADS_METADATA_MAX  2048    /* bytes */
 #define NGX_MESH_STORAGE_UPLOADS_CHECKSUM      460     /* status, tus */
-#define NGX_MESH_STORAGE_UPLOADS_TEXTS         5
-
-#define NGX_MESH_STORAGE_UPLOADS_VERSION  1     /* first byte of the item */
-#define NGX_MESH_STORAGE_UPLOADS_DONE     0x01
-#define NGX_MESH_STORAGE_UPLOADS_DEFER    0x02  /* the length is not known */
-
-
-typedef struct {
-    bytes_t                            id;
-    bytes_t                            key;         /* "up/<id>" */
-    uint64_t                           seq;         /* of the item */
-    uint64_t                           flags;
-    uint64_t                           length;
-    uint64_t                           expires_ms;  /* of the upload */
-    uint64_t                           blob_ms;     /* of the blob; 0 */
-    u_char                             hash[DIGEST_SHA256_LEN];   /* DONE */
-
-    bytes_t                            ns;
-    bytes_t                            name;
-    bytes_t                            type;
-    bytes_t                            did;         /* who began it */
-    bytes_t                            metadata;    /* as it was sent */
-
-    /* of this request */
-    off_t                              offset;
-    ngx_uint_t                         status;      /* of its answer */
-    ngx_mesh_storage_step_pt           found;
-    ngx_mesh_storage_blob_t            blob;
-    bytes_t                            value;
-    ngx_mesh_storage_upload_part_sum_t  algorithm;
-    u_char                             sum[DIGEST_SHA256_LEN];
-} ngx_mesh_storage_upload_t;
 
 
 static ngx_int_t ngx_mesh_storage_uploads_open(ngx_mesh_storage_rest_t *rest);
@@ -79,34 +43,6 @@ static ngx_int_t ngx_mesh_storage_uploads_route(
     ngx_mesh_storage_rest_t *rest);
 static ngx_int_t ngx_mesh_storage_uploads_options(
     ngx_mesh_storage_rest_t *rest);
-static ngx_int_t ngx_mesh_storage_uploads_refuse(
-    ngx_mesh_storage_rest_t *rest, problem_t problem, const char *detail);
-static ngx_str_t *ngx_mesh_storage_uploads_header(
-    ngx_mesh_storage_rest_t *rest, const char *name);
-static ngx_int_t ngx_mesh_storage_uploads_number(
-    ngx_mesh_storage_rest_t *rest, const char *name, off_t *n);
-static ngx_int_t ngx_mesh_storage_uploads_octets(
-    ngx_mesh_storage_rest_t *rest);
-static ngx_int_t ngx_mesh_storage_uploads_create(
-    ngx_mesh_storage_rest_t *rest);
-static ngx_int_t ngx_mesh_storage_uploads_create_write(
-    ngx_mesh_storage_rest_t *rest);
-static ngx_int_t ngx_mesh_storage_uploads_create_done(
-    ngx_mesh_storage_rest_t *rest, ngx_mesh_store_job_t *job);
-static const char *ngx_mesh_storage_uploads_metadata(
-    ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_upload_t *upload);
-static const char *ngx_mesh_storage_uploads_pair(
-    ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_upload_t *upload,
-    u_char *p, u_char *last);
-static ngx_uint_t ngx_mesh_storage_uploads_name_valid(bytes_t name);
-static const char *ngx_mesh_storage_uploads_checksum(
-    ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_upload_t *upload);
-static ngx_int_t ngx_mesh_storage_uploads_ops(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_store_job_t *job, store_op_t *op, store_op_kind_t kind);
-static bytes_t ngx_mesh_storage_uploads_encode(ngx_pool_t *pool,
-    const ngx_mesh_storage_upload_t *upload);
-static ngx_int_t ngx_mesh_storage_uploads_decode(ngx_pool_t *pool,
-    ngx_mesh_storage_upload_t *upload, bytes_t b);
 static ngx_int_t ngx_mesh_storage_uploads_find(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_storage_step_pt found);
 static ngx_int_t ngx_mesh_storage_uploads_find_done(
@@ -118,25 +54,14 @@ static ngx_int_t ngx_mesh_storage_uploads_length(
     ngx_mesh_storage_rest_t *rest, off_t length);
 static ngx_int_t ngx_mesh_storage_uploads_length_done(
     ngx_mesh_storage_rest_t *rest, ngx_mesh_store_job_t *job);
-static ngx_int_t ngx_mesh_storage_uploads_part(ngx_mesh_storage_rest_t *rest);
 static ngx_int_t ngx_mesh_storage_uploads_part_done(
     ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_sink_t *sink);
 static ngx_int_t ngx_mesh_storage_uploads_wrong_sum(
     ngx_mesh_storage_rest_t *rest);
-static ngx_int_t ngx_mesh_storage_uploads_end(ngx_mesh_storage_rest_t *rest);
-static void ngx_mesh_storage_uploads_end_done(ngx_mesh_job_t *job);
-static ngx_int_t ngx_mesh_storage_uploads_ended(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_storage_upload_end_t *end);
-static ngx_int_t ngx_mesh_storage_uploads_end_write(
-    ngx_mesh_storage_rest_t *rest);
-static ngx_int_t ngx_mesh_storage_uploads_end_written(
-    ngx_mesh_storage_rest_t *rest, ngx_mesh_store_job_t *job);
 static ngx_int_t ngx_mesh_storage_uploads_remove(
     ngx_mesh_storage_rest_t *rest);
 static ngx_int_t ngx_mesh_storage_uploads_remove_done(
     ngx_mesh_storage_rest_t *rest, ngx_mesh_store_job_t *job);
-static ngx_int_t ngx_mesh_storage_uploads_reply(
-    ngx_mesh_storage_rest_t *rest);
 static ngx_int_t ngx_mesh_storage_uploads_number_header(
     ngx_mesh_storage_rest_t *rest, const char *name, off_t n);
 
@@ -152,7 +77,8 @@ ngx_mesh_storage_uploads(ngx_mesh_storage_rest_t *rest)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    method = ngx_mesh_storage_uploads_header(rest, "x-http-method-override");
+    method = ngx_mesh_storage_upload_item_header(rest,
+                                                 "x-http-method-override");
 
     if (method && rest->r->method == NGX_HTTP_POST) {
 
@@ -200,7 +126,7 @@ ngx_mesh_storage_uploads_open(ngx_mesh_storage_rest_t *rest)
         return ngx_mesh_storage_uploads_options(rest);
     }
 
-    version = ngx_mesh_storage_uploads_header(rest, "tus-resumable");
+    version = ngx_mesh_storage_upload_item_header(rest, "tus-resumable");
 
     if (version == NULL || version->len != ours.len
         || ngx_memcmp(version->data, ours.data, ours.len) != 0)
@@ -230,7 +156,7 @@ ngx_mesh_storage_uploads_route(ngx_mesh_storage_rest_t *rest)
 
     if (rest->path.len == 0) {
         return method == NGX_HTTP_POST
-               ? ngx_mesh_storage_uploads_create(rest)
+               ? ngx_mesh_storage_upload_create(rest)
                : ngx_mesh_storage_rest_method(rest, "POST");
     }
 
@@ -299,7 +225,7 @@ ngx_mesh_storage_uploads_options(ngx_mesh_storage_rest_t *rest)
 
 
 /* Instead of reading a body. */
-static ngx_int_t
+ngx_int_t
 ngx_mesh_storage_uploads_refuse(ngx_mesh_storage_rest_t *rest,
     problem_t problem, const char *detail)
 {
@@ -309,56 +235,8 @@ ngx_mesh_storage_uploads_refuse(ngx_mesh_storage_rest_t *rest,
 }
 
 
-/* The first header of that name, in lower case; NULL: absent. */
-static ngx_str_t *
-ngx_mesh_storage_uploads_header(ngx_mesh_storage_rest_t *rest,
-    const char *name)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    len = ngx_strlen(name);
-
-    for (part = &rest->r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == len
-                && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
-            {
-                return &h[i].value;
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
-/* NGX_OK; NGX_DECLINED: absent; NGX_ERROR: no number. */
-static ngx_int_t
-ngx_mesh_storage_uploads_number(ngx_mesh_storage_rest_t *rest,
-    const char *name, off_t *n)
-{
-    ngx_str_t  *value;
-
-    value = ngx_mesh_storage_uploads_header(rest, name);
-
-    if (value == NULL) {
-        return NGX_DECLINED;
-    }
-
-    *n = ngx_atoof(value->data, value->len);
-
-    return *n == NGX_ERROR ? NGX_ERROR : NGX_OK;
-}
-
-
 /* Does the request come with bytes of the upload?  NGX_OK, NGX_DECLINED. */
-static ngx_int_t
+ngx_int_t
 ngx_mesh_storage_uploads_octets(ngx_mesh_storage_rest_t *rest)
 {
     ngx_table_elt_t   *type;
@@ -373,515 +251,6 @@ ngx_mesh_storage_uploads_octets(ngx_mesh_storage_rest_t *rest)
     }
 
     return NGX_DECLINED;
-}
-
-
-/* POST. */
-
-static ngx_int_t
-ngx_mesh_storage_uploads_create(ngx_mesh_storage_rest_t *rest)
-{
-    off_t                       length, defer;
-    ngx_int_t                   rc, told, deferred;
-    const char                 *fault;
-    ngx_mesh_storage_upload_t  *upload;
-
-    upload = rest->data;
-    length = 0;
-    defer = 0;
-
-    told = ngx_mesh_storage_uploads_number(rest, "upload-length", &length);
-    deferred = ngx_mesh_storage_uploads_number(rest, "upload-defer-length",
-                                               &defer);
-
-    if (told == NGX_ERROR || deferred == NGX_ERROR
-        || (told == NGX_OK) == (deferred == NGX_OK)
-        || (deferred == NGX_OK && defer != 1))
-    {
-        return ngx_mesh_storage_uploads_refuse(rest, PROBLEM_BAD_REQUEST,
-                   "an upload needs either Upload-Length, in bytes, or "
-                   "\"Upload-Defer-Length: 1\"");
-    }
-
-    if (length > rest->lcf->blob_size) {
-        return ngx_mesh_storage_sink_too_large(rest, rest->lcf->blob_size);
-    }
-
-    fault = ngx_mesh_storage_uploads_metadata(rest, upload);
-
-    if (fault == NULL) {
-        fault = ngx_mesh_storage_uploads_checksum(rest, upload);
-    }
-
-    if (fault) {
-        return ngx_mesh_storage_uploads_refuse(rest, PROBLEM_BAD_REQUEST,
-                                               fault);
-    }
-
-    if (ngx_mesh_storage_rest_allow(rest, "/storage/write", "blobs",
-                                    upload->name, &rc)
-        != NGX_OK)
-    {
-        return rc;
-    }
-
-    upload->length = (uint64_t) length;
-    upload->flags = (deferred == NGX_OK) ? NGX_MESH_STORAGE_UPLOADS_DEFER : 0;
-    upload->blob_ms = (uint64_t) rest->expires_ms;
-    upload->ns = rest->ns;
-    upload->did = bytes_make(rest->principal->did.data,
-                             rest->principal->did.len);
-
-    upload->expires_ms = ((uint64_t) ngx_time()
-                          + (uint64_t) rest->lcf->upload_time) * 1000;
-
-    return ngx_mesh_storage_uploads_create_write(rest);
-}
-
-
-static ngx_int_t
-ngx_mesh_storage_uploads_create_write(ngx_mesh_storage_rest_t *rest)
-{
-    u_char                     *p, random[NGX_MESH_STORAGE_UPLOAD_ID / 2];
-    ngx_mesh_store_job_t       *job;
-    ngx_mesh_storage_upload_t  *upload;
-
-    upload = rest->data;
-    p = ngx_pnalloc(rest->r->pool, NGX_MESH_STORAGE_UPLOAD_ID + 1);
-
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    randombytes_buf(random, sizeof(random));
-    (void) ngx_hex_dump(p, random, sizeof(random));
-    p[NGX_MESH_STORAGE_UPLOAD_ID] = '\0';
-
-    upload->id = bytes_make(p, NGX_MESH_STORAGE_UPLOAD_ID);
-
-    job = ngx_mesh_store_job_create(8192, rest->r->connection->log);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_mesh_store_job_ops(job, 2) == NULL
-        || ngx_mesh_storage_uploads_ops(rest, job, job->write.ops, STORE_PUT)
-           != NGX_OK)
-    {
-        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    job->write.count = 2;
-
-    return ngx_mesh_storage_rest_write(rest, job,
-                                       ngx_mesh_storage_uploads_create_done);
-}
-
-
-static ngx_int_t
-ngx_mesh_storage_uploads_create_done(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_store_job_t *job)
-{
-    u_char                     *p;
-    ngx_str_t                   location;
-    ngx_mesh_storage_upload_t  *upload;
-
-    static const char  base[] = NGX_MESH_STORAGE_PATH_BASE "/uploads/";
-
-    upload = rest->data;
-
-    if (job->write.rc != STORE_OK) {
-        ngx_mesh_storage_sink_refuse(rest);
-        return ngx_mesh_storage_rest_store_problem(rest, job);
-    }
-
-    upload->seq = job->write.results[0].seq;
-    upload->status = NGX_HTTP_CREATED;
-
-    p = ngx_pnalloc(rest->r->pool, sizeof(base) + rest->ns.len
-                                   + upload->id.len);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    location.data = p;
-    p = ngx_cpymem(p, base, sizeof(base) - 1);
-    p = ngx_cpymem(p, rest->ns.data, rest->ns.len);
-    *p++ = '/';
-    p = ngx_cpymem(p, upload->id.data, upload->id.len);
-    location.len = p - location.data;
-
-    if (ngx_mesh_reply_header(rest->r, "Location", &location) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_mesh_storage_uploads_octets(rest) == NGX_OK) {
-        return ngx_mesh_storage_uploads_part(rest);
-    }
-
-    if (upload->length == 0
-        && !(upload->flags & NGX_MESH_STORAGE_UPLOADS_DEFER))
-    {
-        return ngx_mesh_storage_uploads_end(rest);
-    }
-
-    return ngx_mesh_storage_uploads_reply(rest);
-}
-
-
-/* "key base64, key base64": what there is of it is kept, two of them name the
-   blob and its type. */
-static const char *
-ngx_mesh_storage_uploads_metadata(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_storage_upload_t *upload)
-{
-    u_char      *p, *last, *end;
-    ngx_str_t   *value;
-    const char  *fault;
-
-    value = ngx_mesh_storage_uploads_header(rest, "upload-metadata");
-
-    if (value == NULL) {
-        return "Upload-Metadata must have a \"filename\", the name of the "
-               "blob";
-    }
-
-    if (value->len > NGX_MESH_STORAGE_UPLOADS_METADATA_MAX) {
-        return "Upload-Metadata has at most 2048 bytes";
-    }
-
-    upload->metadata = bytes_make(value->data, value->len);
-
-    p = value->data;
-    last = value->data + value->len;
-
-    while (p < last) {
-        end = ngx_strlchr(p, last, ',');
-        end = end ? end : last;
-
-        fault = ngx_mesh_storage_uploads_pair(rest, upload, p, end);
-
-        if (fault) {
-            return fault;
-        }
-
-        p = end + 1;
-    }
-
-    if (!ngx_mesh_storage_uploads_name_valid(upload->name)) {
-        return "\"filename\" of Upload-Metadata must be a name as it stands "
-               "in a path: 1 to 512 bytes of UTF-8, no empty part, no \".\" "
-               "or \"..\"";
-    }
-
-    return NULL;
-}
-
-
-static const char *
-ngx_mesh_storage_uploads_pair(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_storage_upload_t *upload, u_char *p, u_char *last)
-{
-    size_t           i;
-    u_char          *key;
-    bytes_t          name, text;
-    bytes_writer_t   w;
-
-    while (p < last && *p == ' ') {
-        p++;
-    }
-
-    while (p < last && last[-1] == ' ') {
-        last--;
-    }
-
-    for (key = p; p < last && *p != ' '; p++) {
-        /* void */
-    }
-
-    name = bytes_make(key, p - key);
-
-    if (p < last) {
-        p++;
-    }
-
-    if (ngx_mesh_storage_rest_writer(rest, &w,
-                                     base64_decoded_max(last - p))
-        != NGX_OK)
-    {
-        return "out of memory";
-    }
-
-    if (base64_decode(BASE64_STD, bytes_make(p, last - p), &w) != 0) {
-        return "Upload-Metadata is not \"key base64, key base64\"";
-    }
-
-    text = bytes_writer_view(&w);
-
-    if (bytes_equal_text(name, "filename")
-        || (bytes_equal_text(name, "name") && upload->name.len == 0))
-    {
-        upload->name = text;
-    }
-
-    if (bytes_equal_text(name, "filetype")
-        || (bytes_equal_text(name, "type") && upload->type.len == 0))
-    {
-        for (i = 0; i < text.len; i++) {
-            if (text.data[i] < 0x20 || text.data[i] > 0x7e) {
-                return "\"filetype\" of Upload-Metadata is no media type";
-            }
-        }
-
-        if (text.len > NGX_MESH_STORAGE_TYPE_MAX) {
-            return "\"filetype\" of Upload-Metadata has at most 127 bytes";
-        }
-
-        upload->type = text;
-    }
-
-    return NULL;
-}
-
-
-/* A name that a path can have: else nobody could fetch it. */
-static ngx_uint_t
-ngx_mesh_storage_uploads_name_valid(bytes_t name)
-{
-    size_t  i, start, len;
-
-    if (name.len == 0 || name.len > NGX_MESH_STORAGE_KEY_MAX
-        || !utf8_valid(name) || ngx_strlchr((u_char *) name.data,
-                                  (u_char *) name.data + name.len, '\0'))
-    {
-        return 0;
-    }
-
-    for (i = 0, start = 0; i <= name.len; i++) {
-
-        if (i < name.len && name.data[i] != '/') {
-            continue;
-        }
-
-        len = i - start;
-
-        if ((len == 0 && i < name.len)
-            || (len == 1 && name.data[start] == '.')
-            || (len == 2 && name.data[start] == '.'
-                && name.data[start + 1] == '.'))
-        {
-            return 0;
-        }
-
-        start = i + 1;
-    }
-
-    return 1;
-}
-
-
-/* "sha1 base64" */
-static const char *
-ngx_mesh_storage_uploads_checksum(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_storage_upload_t *upload)
-{
-    size_t           size;
-    u_char          *p, *last;
-    ngx_str_t       *value;
-    bytes_writer_t   w;
-
-    value = ngx_mesh_storage_uploads_header(rest, "upload-checksum");
-
-    if (value == NULL) {
-        return NULL;
-    }
-
-    p = value->data;
-    last = value->data + value->len;
-
-    if (value->len > 5 && ngx_strncmp(p, "sha1 ", 5) == 0) {
-        upload->algorithm = NGX_MESH_STORAGE_UPLOAD_PART_SHA1;
-        size = SHA1_SIZE;
-        p += 5;
-
-    } else if (value->len > 7 && ngx_strncmp(p, "sha256 ", 7) == 0) {
-        upload->algorithm = NGX_MESH_STORAGE_UPLOAD_PART_SHA256;
-        size = DIGEST_SHA256_LEN;
-        p += 7;
-
-    } else {
-        return "Upload-Checksum must be one of sha1 or sha256";
-    }
-
-    bytes_writer_open(&w, upload->sum, size);
-
-    if (base64_decode(BASE64_STD, bytes_make(p, last - p), &w) != 0
-        || (size_t) (w.pos - w.start) != size)
-    {
-        return "Upload-Checksum is not \"sha1 <base64>\"";
-    }
-
-    return NULL;
-}
-
-
-/* Two operations: what the upload is, and what it is charged. */
-static ngx_int_t
-ngx_mesh_storage_uploads_ops(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_store_job_t *job, store_op_t *op, store_op_kind_t kind)
-{
-    bytes_t                     none = bytes_make(NULL, 0);
-    ngx_mesh_storage_upload_t  *upload;
-
-    upload = rest->data;
-
-    ngx_memzero(op, 2 * sizeof(store_op_t));
-
-    op[0].kind = kind;
-    op[0].condition = upload->seq ? STORE_IF_SEQ : STORE_IF_ABSENT;
-    op[0].if_seq = upload->seq;
-    op[0].ns = bytes_of(NGX_MESH_STORAGE_NS_BLOB);
-    op[0].key = ngx_mesh_storage_rest_key(job->pool, "up/", upload->id, none);
-
-    op[1].kind = kind;
-    op[1].condition = STORE_ANY;
-    op[1].ns = ngx_mesh_storage_rest_key(job->pool, "", rest->store_ns, none);
-    op[1].key = ngx_mesh_storage_rest_key(job->pool, "u/", upload->id, none);
-
-    if (op[0].key.len == 0 || op[1].ns.len == 0 || op[1].key.len == 0) {
-        return NGX_ERROR;
-    }
-
-    if (kind == STORE_DELETE) {
-        return NGX_OK;
-    }
-
-    op[0].expires_ms = (int64_t) upload->expires_ms;
-    op[0].value = ngx_mesh_storage_uploads_encode(job->pool, upload);
-
-    op[1].expires_ms = op[0].expires_ms;
-    op[1].weight = upload->length;
-
-    return op[0].value.len ? NGX_OK : NGX_ERROR;
-}
-
-
-/*
- * The item:
- *
- *     version 1 | flags 8 | length 8 | expires 8 | blob's expiry 8 | sha256 32
- *     | length 2, text: namespace, name, type, DID, metadata
- */
-
-static bytes_t
-ngx_mesh_storage_uploads_encode(ngx_pool_t *pool,
-    const ngx_mesh_storage_upload_t *upload)
-{
-    size_t           i, n, size;
-    u_char          *p;
-    bytes_writer_t   w;
-
-    const uint64_t  numbers[] = {
-        upload->flags, upload->length, upload->expires_ms, upload->blob_ms
-    };
-
-    const bytes_t  texts[NGX_MESH_STORAGE_UPLOADS_TEXTS] = {
-        upload->ns, upload->name, upload->type, upload->did, upload->metadata
-    };
-
-    size = 1 + sizeof(numbers) + DIGEST_SHA256_LEN;
-
-    for (i = 0; i < NGX_MESH_STORAGE_UPLOADS_TEXTS; i++) {
-        size += 2 + texts[i].len;
-    }
-
-    p = ngx_pnalloc(pool, size);
-
-    if (p == NULL) {
-        return bytes_make(NULL, 0);
-    }
-
-    bytes_writer_open(&w, p, size);
-    bytes_writer_byte(&w, NGX_MESH_STORAGE_UPLOADS_VERSION);
-
-    for (i = 0; i < 4; i++) {
-        for (n = 0; n < 8; n++) {
-            bytes_writer_byte(&w, (uint8_t) (numbers[i] >> (56 - 8 * n)));
-        }
-    }
-
-    bytes_writer_put(&w, upload->hash, DIGEST_SHA256_LEN);
-
-    for (i = 0; i < NGX_MESH_STORAGE_UPLOADS_TEXTS; i++) {
-        bytes_writer_byte(&w, (uint8_t) (texts[i].len >> 8));
-        bytes_writer_byte(&w, (uint8_t) texts[i].len);
-        bytes_writer_bytes(&w, texts[i]);
-    }
-
-    return bytes_writer_view(&w);
-}
-
-
-/* Texts are copied: the row dies. */
-static ngx_int_t
-ngx_mesh_storage_uploads_decode(ngx_pool_t *pool,
-    ngx_mesh_storage_upload_t *upload, bytes_t b)
-{
-    size_t          i, n;
-    u_char         *copy;
-    const uint8_t  *p;
-    bytes_reader_t  r;
-
-    uint64_t  *numbers[] = {
-        &upload->flags, &upload->length, &upload->expires_ms, &upload->blob_ms
-    };
-
-    bytes_t  *texts[NGX_MESH_STORAGE_UPLOADS_TEXTS] = {
-        &upload->ns, &upload->name, &upload->type, &upload->did,
-        &upload->metadata
-    };
-
-    copy = ngx_pnalloc(pool, b.len + 1);
-
-    if (copy == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(copy, b.data, b.len);
-    bytes_reader_open(&r, bytes_make(copy, b.len));
-
-    p = bytes_reader_take(&r, 1 + 32 + DIGEST_SHA256_LEN).data;
-
-    if (p == NULL || *p++ != NGX_MESH_STORAGE_UPLOADS_VERSION) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < 4; i++) {
-        for (n = 0, *numbers[i] = 0; n < 8; n++) {
-            *numbers[i] = (*numbers[i] << 8) | *p++;
-        }
-    }
-
-    ngx_memcpy(upload->hash, p, DIGEST_SHA256_LEN);
-
-    for (i = 0; i < NGX_MESH_STORAGE_UPLOADS_TEXTS; i++) {
-        p = bytes_reader_take(&r, 2).data;
-
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        n = (size_t) p[0] << 8 | p[1];
-        *texts[i] = bytes_reader_take(&r, n);
-
-        if (r.failed) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
 }
 
 
@@ -936,7 +305,7 @@ ngx_mesh_storage_uploads_find_done(ngx_mesh_storage_rest_t *rest,
     row = &job->rows[0].rows[0];
     upload->seq = row->seq;
 
-    if (ngx_mesh_storage_uploads_decode(rest->r->pool, upload, row->value)
+    if (ngx_mesh_storage_upload_item_decode(rest->r->pool, upload, row->value)
         != NGX_OK)
     {
         return ngx_mesh_storage_uploads_refuse(rest, PROBLEM_INTERNAL, NULL);
@@ -970,7 +339,7 @@ ngx_mesh_storage_uploads_find_done(ngx_mesh_storage_rest_t *rest,
 
     upload->id = bytes_make(p, NGX_MESH_STORAGE_UPLOAD_ID);
 
-    if (upload->flags & NGX_MESH_STORAGE_UPLOADS_DONE) {
+    if (upload->flags & NGX_MESH_STORAGE_UPLOAD_DONE) {
         upload->offset = (off_t) upload->length;
 
     } else {
@@ -1005,7 +374,7 @@ ngx_mesh_storage_uploads_head(ngx_mesh_storage_rest_t *rest)
         }
     }
 
-    if (upload->flags & NGX_MESH_STORAGE_UPLOADS_DEFER) {
+    if (upload->flags & NGX_MESH_STORAGE_UPLOAD_DEFER) {
 
         if (ngx_mesh_reply_header(rest->r, "Upload-Defer-Length", &one)
             != NGX_OK)
@@ -1026,9 +395,9 @@ ngx_mesh_storage_uploads_head(ngx_mesh_storage_rest_t *rest)
     /* whoever got so far did not come to the end of it */
 
     if (upload->offset == (off_t) upload->length
-        && !(upload->flags & NGX_MESH_STORAGE_UPLOADS_DONE))
+        && !(upload->flags & NGX_MESH_STORAGE_UPLOAD_DONE))
     {
-        return ngx_mesh_storage_uploads_end(rest);
+        return ngx_mesh_storage_upload_end(rest);
     }
 
     return ngx_mesh_storage_uploads_reply(rest);
@@ -1054,14 +423,14 @@ ngx_mesh_storage_uploads_patch(ngx_mesh_storage_rest_t *rest)
                                           "application/offset+octet-stream");
     }
 
-    if (ngx_mesh_storage_uploads_number(rest, "upload-offset", &offset)
+    if (ngx_mesh_storage_upload_item_number(rest, "upload-offset", &offset)
         != NGX_OK)
     {
         return ngx_mesh_storage_uploads_refuse(rest, PROBLEM_BAD_REQUEST,
                    "Upload-Offset must be a number of bytes");
     }
 
-    fault = ngx_mesh_storage_uploads_checksum(rest, upload);
+    fault = ngx_mesh_storage_upload_item_checksum(rest, upload);
 
     if (fault) {
         return ngx_mesh_storage_uploads_refuse(rest, PROBLEM_BAD_REQUEST,
@@ -1073,7 +442,7 @@ ngx_mesh_storage_uploads_patch(ngx_mesh_storage_rest_t *rest)
                    "Upload-Offset is not where the upload is");
     }
 
-    told = ngx_mesh_storage_uploads_number(rest, "upload-length", &length);
+    told = ngx_mesh_storage_upload_item_number(rest, "upload-length", &length);
 
     if (told == NGX_ERROR) {
         return ngx_mesh_storage_uploads_refuse(rest, PROBLEM_BAD_REQUEST,
@@ -1081,7 +450,7 @@ ngx_mesh_storage_uploads_patch(ngx_mesh_storage_rest_t *rest)
     }
 
     if (told == NGX_OK
-        && (upload->flags & NGX_MESH_STORAGE_UPLOADS_DEFER))
+        && (upload->flags & NGX_MESH_STORAGE_UPLOAD_DEFER))
     {
         return ngx_mesh_storage_uploads_length(rest, length);
     }
@@ -1114,7 +483,7 @@ ngx_mesh_storage_uploads_length(ngx_mesh_storage_rest_t *rest, off_t length)
     }
 
     upload->length = (uint64_t) length;
-    upload->flags &= ~(uint64_t) NGX_MESH_STORAGE_UPLOADS_DEFER;
+    upload->flags &= ~(uint64_t) NGX_MESH_STORAGE_UPLOAD_DEFER;
 
     job = ngx_mesh_store_job_create(8192, rest->r->connection->log);
 
@@ -1123,7 +492,8 @@ ngx_mesh_storage_uploads_length(ngx_mesh_storage_rest_t *rest, off_t length)
     }
 
     if (ngx_mesh_store_job_ops(job, 2) == NULL
-        || ngx_mesh_storage_uploads_ops(rest, job, job->write.ops, STORE_PUT)
+        || ngx_mesh_storage_upload_item_ops(rest, job, job->write.ops,
+                                            STORE_PUT)
            != NGX_OK)
     {
         ngx_mesh_store_job_destroy(&rest->mcf->store, job);
@@ -1163,7 +533,7 @@ ngx_mesh_storage_uploads_length_done(ngx_mesh_storage_rest_t *rest,
 
 /* The bytes of a POST or PATCH. */
 
-static ngx_int_t
+ngx_int_t
 ngx_mesh_storage_uploads_part(ngx_mesh_storage_rest_t *rest)
 {
     off_t                            max;
@@ -1173,7 +543,7 @@ ngx_mesh_storage_uploads_part(ngx_mesh_storage_rest_t *rest)
 
     upload = rest->data;
 
-    max = (upload->flags & NGX_MESH_STORAGE_UPLOADS_DEFER)
+    max = (upload->flags & NGX_MESH_STORAGE_UPLOAD_DEFER)
           ? rest->lcf->blob_size : (off_t) upload->length;
     max -= upload->offset;
 
@@ -1218,7 +588,7 @@ ngx_mesh_storage_uploads_part_done(ngx_mesh_storage_rest_t *rest,
     if (sink->rc == NGX_MESH_STORAGE_SINK_CONFLICT
         && sink->received == 0
         && upload->offset == (off_t) upload->length
-        && !(upload->flags & NGX_MESH_STORAGE_UPLOADS_DEFER))
+        && !(upload->flags & NGX_MESH_STORAGE_UPLOAD_DEFER))
     {
         sink->rc = NGX_MESH_STORAGE_SINK_OK;
     }
@@ -1239,10 +609,10 @@ ngx_mesh_storage_uploads_part_done(ngx_mesh_storage_rest_t *rest,
     upload->offset = part->offset;
 
     if (upload->offset == (off_t) upload->length
-        && !(upload->flags & (NGX_MESH_STORAGE_UPLOADS_DEFER
-                              |NGX_MESH_STORAGE_UPLOADS_DONE)))
+        && !(upload->flags & (NGX_MESH_STORAGE_UPLOAD_DEFER
+                              |NGX_MESH_STORAGE_UPLOAD_DONE)))
     {
-        return ngx_mesh_storage_uploads_end(rest);
+        return ngx_mesh_storage_upload_end(rest);
     }
 
     return ngx_mesh_storage_uploads_reply(rest);
@@ -1265,193 +635,6 @@ ngx_mesh_storage_uploads_wrong_sum(ngx_mesh_storage_rest_t *rest)
 }
 
 
-/* The end. */
-
-static ngx_int_t
-ngx_mesh_storage_uploads_end(ngx_mesh_storage_rest_t *rest)
-{
-    ngx_mesh_job_t                 *job;
-    ngx_mesh_storage_upload_t      *upload;
-    ngx_mesh_storage_upload_end_t  *end;
-
-    upload = rest->data;
-
-    job = ngx_mesh_job_create(1024, sizeof(ngx_mesh_storage_upload_end_t),
-                              rest->r->connection->log);
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    end = job->context;
-    end->folder = (char *) rest->mcf->blobs.data;
-    end->length = upload->length;
-    (void) ngx_cpystrn((u_char *) end->id, (u_char *) upload->id.data,
-                       sizeof(end->id));
-
-    if (upload->length <= NGX_MESH_STORAGE_BLOB_INLINE) {
-        end->value = ngx_pnalloc(job->pool,
-                                 ngx_max((size_t) upload->length, 1));
-
-        if (end->value == NULL) {
-            ngx_mesh_job_destroy(job);
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    job->data = rest;
-    job->run = ngx_mesh_storage_upload_part_end_thread;
-    job->done = ngx_mesh_storage_uploads_end_done;
-
-    if (ngx_mesh_job_submit(rest->mcf->thread_pool, job) != NGX_OK) {
-        ngx_mesh_job_destroy(job);
-        return ngx_mesh_storage_rest_problem(rest, PROBLEM_BUSY, NULL);
-    }
-
-    return ngx_mesh_storage_rest_park(rest, &job->data);
-}
-
-
-static void
-ngx_mesh_storage_uploads_end_done(ngx_mesh_job_t *job)
-{
-    ngx_int_t                       rc;
-    ngx_mesh_storage_rest_t        *rest;
-    ngx_mesh_storage_upload_end_t  *end;
-
-    rest = job->data;
-    end = job->context;
-
-    if (rest == NULL) {
-        ngx_mesh_storage_upload_part_end_close(end);
-        ngx_mesh_job_destroy(job);
-        return;
-    }
-
-    if (!end->done) {
-
-        if (ngx_mesh_job_submit(rest->mcf->thread_pool, job) == NGX_OK) {
-            return;
-        }
-
-        ngx_mesh_storage_upload_part_end_close(end);
-        end->rc = NGX_MESH_STORAGE_SINK_BUSY;
-    }
-
-    rc = ngx_mesh_storage_uploads_ended(rest, end);
-
-    ngx_mesh_job_destroy(job);
-    ngx_mesh_storage_rest_resume(rest, rc);
-}
-
-
-static ngx_int_t
-ngx_mesh_storage_uploads_ended(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_storage_upload_end_t *end)
-{
-    ngx_mesh_storage_upload_t  *upload;
-
-    upload = rest->data;
-
-    switch (end->rc) {
-
-    case NGX_MESH_STORAGE_SINK_OK:
-        break;
-
-    case NGX_MESH_STORAGE_SINK_BUSY:
-        return ngx_mesh_storage_rest_problem(rest, PROBLEM_BUSY, NULL);
-
-    case NGX_MESH_STORAGE_SINK_CONFLICT:
-        return ngx_mesh_storage_rest_problem(rest, PROBLEM_CONFLICT,
-                   "another request is at work on this upload");
-
-    default:
-        ngx_log_error(NGX_LOG_ERR, rest->r->connection->log, end->err,
-                      "storage: %s failed", end->what);
-
-        return ngx_mesh_storage_rest_problem(rest,
-                   end->rc == NGX_MESH_STORAGE_SINK_FULL
-                   ? PROBLEM_STORAGE_FULL : PROBLEM_INTERNAL, NULL);
-    }
-
-    upload->blob.file = (end->value == NULL);
-    upload->blob.size = upload->length;
-    upload->blob.type = upload->type;
-    ngx_memcpy(upload->blob.hash, end->hash, DIGEST_SHA256_LEN);
-    ngx_memcpy(upload->hash, end->hash, DIGEST_SHA256_LEN);
-
-    if (end->value) {
-        upload->value = bytes_make(end->value, (size_t) upload->length);
-    }
-
-    return ngx_mesh_storage_uploads_end_write(rest);
-}
-
-
-static ngx_int_t
-ngx_mesh_storage_uploads_end_write(ngx_mesh_storage_rest_t *rest)
-{
-    size_t                      count;
-    ngx_mesh_store_job_t       *job;
-    ngx_mesh_storage_upload_t  *upload;
-
-    upload = rest->data;
-    upload->flags |= NGX_MESH_STORAGE_UPLOADS_DONE;
-    rest->expires_ms = (int64_t) upload->blob_ms;
-
-    job = ngx_mesh_storage_rest_put(rest, STORE_PUT, "b/", upload->name, 4);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    count = ngx_mesh_storage_blobs_ops(rest, job, &upload->blob,
-                                       upload->value, upload->name);
-
-    if (count == 0
-        || ngx_mesh_storage_uploads_ops(rest, job, &job->write.ops[count],
-                                        STORE_PUT)
-           != NGX_OK)
-    {
-        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    /* the blob is charged from now on */
-
-    job->write.ops[count + 1].kind = STORE_DELETE;
-    job->write.ops[count + 1].weight = 0;
-    job->write.ops[count + 1].expires_ms = 0;
-    job->write.count = count + 2;
-
-    return ngx_mesh_storage_rest_write(rest, job,
-                                       ngx_mesh_storage_uploads_end_written);
-}
-
-
-/* The file has two names by now, or is not needed. */
-static ngx_int_t
-ngx_mesh_storage_uploads_end_written(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_store_job_t *job)
-{
-    ngx_mesh_storage_upload_t  *upload;
-
-    upload = rest->data;
-
-    if (job->write.rc == STORE_CONDITION) {
-        return ngx_mesh_storage_rest_problem(rest, PROBLEM_CONFLICT,
-                   "another request has ended this upload");
-    }
-
-    if (job->write.rc != STORE_OK) {
-        return ngx_mesh_storage_rest_store_problem(rest, job);
-    }
-
-    ngx_mesh_storage_upload_part_remove(rest->mcf, (char *) upload->id.data);
-
-    return ngx_mesh_storage_uploads_reply(rest);
-}
-
-
 /* DELETE. */
 
 static ngx_int_t
@@ -1466,7 +649,7 @@ ngx_mesh_storage_uploads_remove(ngx_mesh_storage_rest_t *rest)
     }
 
     if (ngx_mesh_store_job_ops(job, 2) == NULL
-        || ngx_mesh_storage_uploads_ops(rest, job, job->write.ops,
+        || ngx_mesh_storage_upload_item_ops(rest, job, job->write.ops,
                                         STORE_DELETE)
            != NGX_OK)
     {
@@ -1506,7 +689,7 @@ ngx_mesh_storage_uploads_remove_done(ngx_mesh_storage_rest_t *rest,
 
 /* Answers: how far it is, and until when; of one that is done, its ETag. */
 
-static ngx_int_t
+ngx_int_t
 ngx_mesh_storage_uploads_reply(ngx_mesh_storage_rest_t *rest)
 {
     ngx_str_t                   value;
@@ -1533,8 +716,8 @@ ngx_mesh_storage_uploads_reply(ngx_mesh_storage_rest_t *rest)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if ((upload->flags & NGX_MESH_STORAGE_UPLOADS_DONE)
-        && ngx_mesh_storage_blobs_etag(rest, upload->hash) != NGX_OK)
+    if ((upload->flags & NGX_MESH_STORAGE_UPLOAD_DONE)
+        && ngx_mesh_storage_blob_send_etag(rest, upload->hash) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

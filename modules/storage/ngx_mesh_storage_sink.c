@@ -233,6 +233,12 @@ ngx_mesh_storage_sink_pump(ngx_mesh_storage_sink_t *sink)
         }
     }
 
+    /* what came with the end of a connection is left in the chain */
+
+    if (ngx_mesh_storage_sink_feed(sink) == NGX_ERROR) {
+        return;
+    }
+
     ngx_mesh_storage_sink_hold(r);
     ngx_http_finalize_request(r, rc);
 }

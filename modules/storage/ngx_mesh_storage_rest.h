@@ -231,5 +231,9 @@ ngx_int_t ngx_mesh_storage_rest_next(ngx_mesh_storage_rest_t *rest,
 ngx_int_t ngx_mesh_storage_rest_cursor_next(ngx_mesh_storage_rest_t *rest,
     bytes_t scope, bytes_t place, bytes_t *cursor);
 
+/* The Link header alone, of a cursor that was made elsewhere. */
+ngx_int_t ngx_mesh_storage_rest_cursor_link(ngx_mesh_storage_rest_t *rest,
+    bytes_t cursor);
+
 
 #endif /* _NGX_MESH_STORAGE_REST_H_INCLUDED_ */

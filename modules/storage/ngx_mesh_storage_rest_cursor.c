@@ -19,8 +19,6 @@
 
 static ngx_int_t ngx_mesh_storage_rest_cursor_scope(
     ngx_mesh_storage_rest_t *rest, bytes_t scope, bytes_writer_t *w);
-static ngx_int_t ngx_mesh_storage_rest_cursor_link(
-    ngx_mesh_storage_rest_t *rest, bytes_t cursor);
 
 
 /* Who asks which list: a cursor is worth nothing elsewhere. */
@@ -112,7 +110,7 @@ ngx_mesh_storage_rest_cursor_next(ngx_mesh_storage_rest_t *rest,
 
 
 /* Link: the same request with another cursor (RFC 8288). */
-static ngx_int_t
+ngx_int_t
 ngx_mesh_storage_rest_cursor_link(ngx_mesh_storage_rest_t *rest,
     bytes_t cursor)
 {

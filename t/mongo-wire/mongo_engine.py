@@ -447,6 +447,10 @@ class Engine:
     def run_buildinfo(self, command, transaction):
         return {"version": "5.0.0", "versionArray": [5, 0, 0, 0], "ok": 1.0}
 
+    def run_listdatabases(self, command, transaction):
+        names = sorted({database for database, _ in self.collections})
+        return {"databases": [{"name": name} for name in names], "ok": 1.0}
+
     def run_create(self, command, transaction):
         at = (command["$db"], command["create"])
         if at in self.collections:

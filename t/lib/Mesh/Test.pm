@@ -38,6 +38,8 @@ package Mesh::Test;
 #                       up to date by conf/build first)
 #     MESH_TEST_ASAN    1: the sanitizer flavour
 #     MESH_TEST_NGINX   nginx binary
+#     MESH_TEST_MONGO   mongodb://HOST[?options] of a server that all nodes
+#                       are to use, each a database of its own
 #     MESH_TEST_KEEP    1: keep the folder of each nginx, say where it is
 #     MESH_TEST_CATLOG  1: print the error log at the end
 #     MESH_TEST_DEBUG   1: error log at level debug
@@ -641,9 +643,24 @@ sub environment {
     my ($self) = @_;
 
     return {
+        $self->database,
         %{ $self->{env} },
         %{ sanitizer_options(undef, "$self->{prefix}/logs/sanitizer") },
     };
+}
+
+
+# A database for each node, named after its folder.
+
+sub database {
+    my ($self) = @_;
+
+    my $uri = $ENV{MESH_TEST_MONGO} or return;
+    my $name = File::Basename::basename($self->{prefix});
+
+    $uri =~ s{(\?|$)}{/$name$1};
+
+    return (MONGODB_URI => $uri);
 }
 
 

@@ -79,8 +79,18 @@ sub new {
 }
 
 
-sub port { return $_[0]{port} }
-sub real { return defined $_[0]{real} }
+sub port    { return $_[0]{port} }
+sub control { return $_[0]{control} }
+sub real    { return defined $_[0]{real} }
+
+
+# The URI without a database.
+
+sub host {
+    my ($self) = @_;
+
+    return $self->uri('') =~ s{/(?=\?|$)}{}r;
+}
 
 
 # The URI, of another database when one is named.

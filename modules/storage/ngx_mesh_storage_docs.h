@@ -18,7 +18,9 @@
  *     PROBLEM_BUSY
  *
  * The operations hold only while document and definitions are as they were
- * read, so nothing is written from what is old.  The event loop's.
+ * read, so nothing is written from what is old.  All that reads and
+ * operations point to is in the pool given for them, that of the job: it
+ * stays when the request goes.  The event loop's.
  */
 
 
@@ -29,8 +31,8 @@
 #include "ngx_mesh_storage_rest.h"
 
 
-#define NGX_MESH_STORAGE_DOCS_INDEXES_MAX  16    /* of a collection */
-#define NGX_MESH_STORAGE_DOCS_SUSPECTS_MAX 4     /* unique entries met */
+#define NGX_MESH_STORAGE_DOCS_INDEXES_MAX   10   /* of a collection */
+#define NGX_MESH_STORAGE_DOCS_SUSPECTS_MAX  4    /* unique entries met */
 #define NGX_MESH_STORAGE_DOCS_READS_MAX                                       \
     (2 + 2 * NGX_MESH_STORAGE_DOCS_SUSPECTS_MAX)
 #define NGX_MESH_STORAGE_DOCS_OPS_MAX                                         \
@@ -49,13 +51,12 @@ typedef enum {
 /* An entry of a unique index that was in the way: whose is it? */
 typedef struct {
     bytes_t                       key;        /* in namespace "x/<ns>" */
-    bytes_t                       index;      /* name */
     bytes_t                       holder;     /* id of a document; empty: not
                                                  known yet */
 } ngx_mesh_storage_docs_suspect_t;
 
 
-/* All bytes are borrowed or in the pool of open(). */
+/* What is asked is borrowed. */
 typedef struct {
     /* what is asked: set before open() */
     ngx_mesh_storage_docs_kind_t  kind;
@@ -75,7 +76,8 @@ typedef struct {
     size_t                        count;      /* ours */
     size_t                        main;       /* that of the document: its
                                                  result has the new seq */
-    bytes_t                       document;   /* as it will be */
+    bytes_t                       document;   /* as it will be; in the pool
+                                                 of the operations */
     int64_t                       until_ms;   /* when it expires; 0 */
     unsigned                      created:1;
 
@@ -107,10 +109,10 @@ const char *ngx_mesh_storage_docs_name(bytes_t collection, bytes_t id);
 ngx_int_t ngx_mesh_storage_docs_open(ngx_mesh_storage_docs_change_t *change,
     ngx_pool_t *pool);
 
-/* Writes its reads, at most NGX_MESH_STORAGE_DOCS_READS_MAX, to reads; what
-   they point to is in the change's pool.  How many. */
+/* Writes its reads, at most NGX_MESH_STORAGE_DOCS_READS_MAX.  How many; 0:
+   out of memory. */
 size_t ngx_mesh_storage_docs_reads(ngx_mesh_storage_docs_change_t *change,
-    store_read_t *reads);
+    ngx_pool_t *pool, store_read_t *reads);
 
 /* Given the rows of those reads, writes its operations to ops behind the
    *count that are there (of the same request, or none) and counts on; there
@@ -118,12 +120,17 @@ size_t ngx_mesh_storage_docs_reads(ngx_mesh_storage_docs_change_t *change,
    afterwards.  NGX_OK; NGX_AGAIN: it must read more first; NGX_DECLINED: the
    change may not be, see problem; NGX_ERROR: out of memory. */
 ngx_int_t ngx_mesh_storage_docs_ops(ngx_mesh_storage_docs_change_t *change,
-    const store_rows_t *rows, store_op_t *ops, size_t *count);
+    ngx_pool_t *pool, const store_rows_t *rows, store_op_t *ops,
+    size_t *count);
 
 /* After a write with rc STORE_CONDITION of which "failed" is one of ours.
-   NGX_AGAIN, NGX_DECLINED, NGX_ERROR as above. */
+   NGX_AGAIN, NGX_ERROR as above. */
 ngx_int_t ngx_mesh_storage_docs_failed(ngx_mesh_storage_docs_change_t *change,
     const store_request_t *write);
+
+/* The answer to NGX_DECLINED. */
+ngx_int_t ngx_mesh_storage_docs_refuse(ngx_mesh_storage_rest_t *rest,
+    const ngx_mesh_storage_docs_change_t *change);
 
 
 #endif /* _NGX_MESH_STORAGE_DOCS_H_INCLUDED_ */

@@ -59,6 +59,7 @@ static const ngx_mesh_storage_rest_row_t  ngx_mesh_storage_rest_rows[] = {
     { bytes_literal(""), 0, ngx_mesh_storage_info },
     { bytes_literal("health"), 0, ngx_mesh_storage_info_health },
     { bytes_literal("kv"), 1, ngx_mesh_storage_kv },
+    { bytes_literal("docs"), 1, ngx_mesh_storage_docs },
     { bytes_literal("blobs"), 1, ngx_mesh_storage_blobs },
     { bytes_literal("uploads"), 1, ngx_mesh_storage_uploads },
     { bytes_literal("changes"), 1, ngx_mesh_storage_changes },

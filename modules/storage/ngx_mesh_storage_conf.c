@@ -496,7 +496,9 @@ ngx_mesh_storage_conf_init_adapter(ngx_conf_t *cf,
     ngx_http_mesh_storage_main_conf_t *mcf)
 {
     char                        *env;
+    ngx_str_t                   *name;
     const char                  *from;
+    ngx_core_conf_t             *core;
     ngx_mesh_storage_service_t  *service;
 
     from = "mesh_storage_mongo";
@@ -508,6 +510,18 @@ ngx_mesh_storage_conf_init_adapter(ngx_conf_t *cf,
             from = "MONGODB_URI";
             mcf->mongo.data = (u_char *) env;
             mcf->mongo.len = ngx_strlen(env);
+
+            /* a new binary without it would begin with an empty file */
+
+            core = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                                    ngx_core_module);
+            name = ngx_array_push(&core->env);
+
+            if (name == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_str_set(name, "MONGODB_URI");
         }
     }
 

@@ -144,7 +144,8 @@ store_mongo_breaker_report(store_t *store, store_mongo_link_t *link,
     pthread_mutex_unlock(&breaker->mutex);
 
     if (tell) {
-        store_mongo_log(store, 0, "store: MongoDB: %s failed: %s (%u)%s",
+        store_mongo_log(store, (rc == STORE_MONGO_DOWN) ? ENOTCONN : EIO,
+                        "store: MongoDB: %s failed: %s (%u)%s",
                         link->what ? link->what : "a call",
                         link->error.message, link->error.code,
                         more ? ", and others before" : "");

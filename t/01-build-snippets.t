@@ -50,7 +50,7 @@ END
 
 my %needs = (
     ucan     => [qw(ucan)],
-    storage  => [qw(storage)],
+    storage  => [qw(ucan storage)],
     identity => [qw(ucan storage identity)],
     room     => [qw(ucan storage room)],
     status   => [qw(status)],
@@ -114,12 +114,25 @@ is($reply->body, "$bot||\n",
    'ucan: it is told who asks, and does not see the token');
 
 
-# storage: the database is there.
+# storage: keys for who holds a namespace.
 
 my $storage = Mesh::Test->new(read_snippet('storage'))->start;
 
-ok($storage->wait_for(sub { -s $storage->data . '/mesh.db' }, 20,
-                      'the database'), 'storage: makes the database');
+$data = $storage->data;
+mesh('key', 'new', "$data/bot.key");
+
+my $proof = mesh('delegate', '--key', "$data/mesh.key", '--arg', 'ns=notes',
+                 '--to', mesh('key', 'show', "$data/bot.key"),
+                 '--command', '/storage');
+my $token = mesh('token', '--key', "$data/bot.key", '--audience',
+                 $storage->did, '--proof', $proof);
+
+is($storage->get('/api/storage/kv/notes/a')->status, 401,
+   'storage: no token, no key');
+is($storage->put('/api/storage/kv/notes/a', 'text', token => $token)->status,
+   201, 'storage: whoever holds a namespace writes there');
+is($storage->put('/api/storage/kv/other/a', 'text', token => $token)->status,
+   403, 'storage: and nowhere else');
 
 
 # identity: an account, and what it opens.

@@ -34,7 +34,7 @@
 #define NGX_MESH_STORAGE_BLOB_SWEEP_FIRST_MS  2000     /* after the start */
 #define NGX_MESH_STORAGE_BLOB_SWEEP_STEP_MS   20       /* between folders */
 #define NGX_MESH_STORAGE_BLOB_SWEEP_REST_MS   600000   /* between rounds */
-#define NGX_MESH_STORAGE_BLOB_SWEEP_TRY_MS    30000    /* for the lock */
+#define NGX_MESH_STORAGE_BLOB_SWEEP_TRY_MS    5000     /* for the lock */
 #define NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS   257      /* the last is tmp */
 #define NGX_MESH_STORAGE_BLOB_SWEEP_ROWS      64       /* a job; more wait */
 
@@ -60,7 +60,7 @@ typedef struct {
     const char                        *base;       /* of the cycle */
     const store_adapter_t             *adapter;
     store_t                           *store;      /* outlives pool threads */
-    ngx_uint_t                         folder;
+    ngx_uint_t                         folder;     /* then the one behind */
     int                                lock;
     time_t                             now;
 
@@ -72,6 +72,8 @@ typedef struct {
 
 static void ngx_mesh_storage_blob_sweep_timer(ngx_event_t *ev);
 static void ngx_mesh_storage_blob_sweep_thread(ngx_mesh_job_t *job);
+static void ngx_mesh_storage_blob_sweep_folder_thread(
+    ngx_mesh_storage_blob_sweep_job_t *sweep, DIR *dir, const char *path);
 static int ngx_mesh_storage_blob_sweep_lock_thread(const char *base);
 static void ngx_mesh_storage_blob_sweep_file_thread(
     ngx_mesh_storage_blob_sweep_job_t *sweep, const char *path,
@@ -167,9 +169,7 @@ ngx_mesh_storage_blob_sweep_thread(ngx_mesh_job_t *job)
 {
     DIR                                *dir;
     char                                path[NGX_MESH_STORAGE_BLOB_PATH];
-    char                                file[NGX_MESH_STORAGE_BLOB_PATH];
     char                                name[4];
-    struct dirent                      *entry;
     ngx_mesh_storage_blob_sweep_job_t  *sweep;
 
     sweep = job->context;
@@ -182,26 +182,44 @@ ngx_mesh_storage_blob_sweep_thread(ngx_mesh_job_t *job)
         }
     }
 
-    if (sweep->folder == NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS - 1) {
-        (void) snprintf(name, sizeof(name), "tmp");
+    /* the first one that is there */
 
-    } else {
-        (void) snprintf(name, sizeof(name), "%02x",
-                        (unsigned) sweep->folder & 0xff);
+    do {
+        if (sweep->folder == NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS - 1) {
+            (void) snprintf(name, sizeof(name), "tmp");
+
+        } else {
+            (void) snprintf(name, sizeof(name), "%02x",
+                            (unsigned) sweep->folder & 0xff);
+        }
+
+        sweep->folder++;
+
+        if (ngx_mesh_storage_blob_file_join(sweep->base, name, path) != 0) {
+            return;
+        }
+
+        dir = opendir(path);
+
+    } while (dir == NULL
+             && sweep->folder < NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS);
+
+    if (dir != NULL) {
+        ngx_mesh_storage_blob_sweep_folder_thread(sweep, dir, path);
+        (void) closedir(dir);
     }
+}
 
-    if (ngx_mesh_storage_blob_file_join(sweep->base, name, path) != 0) {
-        return;
-    }
 
-    dir = opendir(path);
-
-    if (dir == NULL) {
-        return;
-    }
+static void
+ngx_mesh_storage_blob_sweep_folder_thread(
+    ngx_mesh_storage_blob_sweep_job_t *sweep, DIR *dir, const char *path)
+{
+    int             n;
+    char            file[NGX_MESH_STORAGE_BLOB_PATH];
+    struct dirent  *entry;
 
     while ((entry = readdir(dir)) != NULL) {
-        int  n;
 
         n = snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
 
@@ -209,7 +227,7 @@ ngx_mesh_storage_blob_sweep_thread(ngx_mesh_job_t *job)
             continue;
         }
 
-        if (name[0] == 't') {
+        if (sweep->folder == NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS) {
             ngx_mesh_storage_blob_sweep_temp_thread(sweep, file,
                                                     entry->d_name);
 
@@ -218,8 +236,6 @@ ngx_mesh_storage_blob_sweep_thread(ngx_mesh_job_t *job)
                                                     entry->d_name);
         }
     }
-
-    (void) closedir(dir);
 }
 
 
@@ -542,6 +558,7 @@ ngx_mesh_storage_blob_sweep_done(ngx_mesh_job_t *job)
     sweep = job->context;
 
     state->lock = sweep->lock;
+    state->folder = sweep->folder;
 
     if (sweep->removed != 0) {
         ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
@@ -559,7 +576,7 @@ ngx_mesh_storage_blob_sweep_done(ngx_mesh_job_t *job)
     } else {
         pause = NGX_MESH_STORAGE_BLOB_SWEEP_STEP_MS;
 
-        if (++state->folder == NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS) {
+        if (state->folder == NGX_MESH_STORAGE_BLOB_SWEEP_FOLDERS) {
             state->folder = 0;
             pause = NGX_MESH_STORAGE_BLOB_SWEEP_REST_MS;
         }

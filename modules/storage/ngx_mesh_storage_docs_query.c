@@ -22,6 +22,7 @@
 #define NGX_MESH_STORAGE_DOCS_BODY_MAX    65536   /* bytes, of a query */
 
 
+/* NGX_OK; NGX_DECLINED: query->problem says what is wrong; NGX_ERROR. */
 typedef ngx_int_t (*ngx_mesh_storage_docs_query_pt)(
     ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_docs_query_t *query,
     const json_scan_t *value);
@@ -67,6 +68,9 @@ static ngx_int_t ngx_mesh_storage_docs_query_count(
 static ngx_int_t ngx_mesh_storage_docs_query_cursor(
     ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_docs_query_t *query,
     const json_scan_t *value);
+static ngx_int_t ngx_mesh_storage_docs_query_refuse(
+    ngx_mesh_storage_docs_query_t *query, const char *detail,
+    const char *pointer);
 static ngx_int_t ngx_mesh_storage_docs_query_start(
     ngx_mesh_storage_rest_t *rest);
 static ngx_int_t ngx_mesh_storage_docs_query_bad(
@@ -388,8 +392,14 @@ ngx_mesh_storage_docs_query_body(ngx_mesh_storage_rest_t *rest)
 
         rc = row->read(rest, &scan->query, &value);
 
+        if (rc == NGX_DECLINED) {
+            return ngx_mesh_storage_docs_query_bad(rest, scan->query.problem,
+                                                   scan->query.detail,
+                                                   scan->query.pointer);
+        }
+
         if (rc != NGX_OK) {
-            return rc;
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
         if (row->read == ngx_mesh_storage_docs_query_filter
@@ -412,8 +422,16 @@ static ngx_int_t
 ngx_mesh_storage_docs_query_filter(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_storage_docs_query_t *query, const json_scan_t *value)
 {
-    return (doc_filter_parse(&query->filter, value, "/filter") == 0)
-           ? NGX_OK : ngx_mesh_storage_docs_query_bad_filter(rest, query);
+    if (doc_filter_parse(&query->filter, value, "/filter") == 0) {
+        return NGX_OK;
+    }
+
+    query->problem = PROBLEM_INVALID_FILTER;
+    query->detail = query->filter.fault;
+    query->pointer = bytes_make(query->filter.pointer,
+                                query->filter.pointer_len);
+
+    return NGX_DECLINED;
 }
 
 
@@ -451,7 +469,7 @@ ngx_mesh_storage_docs_query_list(ngx_mesh_storage_rest_t *rest,
         if (ngx_mesh_storage_rest_writer(rest, &w, DOC_PATH_MAX + 1)
             != NGX_OK)
         {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return NGX_ERROR;
         }
 
         if (json_scan_string(&field, &w) != 0) {
@@ -464,8 +482,9 @@ ngx_mesh_storage_docs_query_list(ngx_mesh_storage_rest_t *rest,
                                                   sort);
     }
 
-    return fault ? ngx_mesh_storage_docs_query_bad(rest, PROBLEM_BAD_REQUEST,
-                                 fault, bytes_of(sort ? "/sort" : "/fields"))
+    return fault ? ngx_mesh_storage_docs_query_refuse(query, fault,
+                                                      sort ? "/sort"
+                                                           : "/fields")
                  : NGX_OK;
 }
 
@@ -479,9 +498,8 @@ ngx_mesh_storage_docs_query_limit(ngx_mesh_storage_rest_t *rest,
     if (json_scan_integer(value, &n) != 0 || n < 1
         || n > NGX_MESH_STORAGE_REST_LIMIT_MAX)
     {
-        return ngx_mesh_storage_docs_query_bad(rest, PROBLEM_BAD_REQUEST,
-                   "\"limit\" must be a number from 1 to 1000",
-                   bytes_of("/limit"));
+        return ngx_mesh_storage_docs_query_refuse(query,
+                   "\"limit\" must be a number from 1 to 1000", "/limit");
     }
 
     query->limit = (size_t) n;
@@ -495,8 +513,8 @@ ngx_mesh_storage_docs_query_count(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_storage_docs_query_t *query, const json_scan_t *value)
 {
     if (value->type != JSON_SCAN_BOOL) {
-        return ngx_mesh_storage_docs_query_bad(rest, PROBLEM_BAD_REQUEST,
-                   "\"count\" must be true or false", bytes_of("/count"));
+        return ngx_mesh_storage_docs_query_refuse(query,
+                   "\"count\" must be true or false", "/count");
     }
 
     query->count = (value->truth != 0);
@@ -512,11 +530,25 @@ ngx_mesh_storage_docs_query_cursor(ngx_mesh_storage_rest_t *rest,
     if (json_scan_plain(value, &query->cursor) != 0
         || query->cursor.len == 0 || query->cursor.len > CURSOR_TEXT_MAX)
     {
-        return ngx_mesh_storage_docs_query_bad(rest, PROBLEM_INVALID_CURSOR,
-                                               NULL, bytes_of("/cursor"));
+        (void) ngx_mesh_storage_docs_query_refuse(query, NULL, "/cursor");
+        query->problem = PROBLEM_INVALID_CURSOR;
+
+        return NGX_DECLINED;
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mesh_storage_docs_query_refuse(ngx_mesh_storage_docs_query_t *query,
+    const char *detail, const char *pointer)
+{
+    query->problem = PROBLEM_BAD_REQUEST;
+    query->detail = detail;
+    query->pointer = bytes_of(pointer);
+
+    return NGX_DECLINED;
 }
 
 

@@ -36,6 +36,11 @@ typedef struct {
     size_t           limit;
     unsigned         count:1;     /* how many there are in all */
     bytes_t          cursor;      /* place of the page before; empty: first */
+
+    /* of one that is refused */
+    problem_t        problem;
+    const char      *detail;      /* may be NULL */
+    bytes_t          pointer;
 } ngx_mesh_storage_docs_query_t;
 
 

@@ -57,6 +57,46 @@ run_thread(void *data)
 }
 
 
+/* Any portions of any length have the digest of the whole. */
+static void
+test_portions(void)
+{
+    size_t    i, len, done, n;
+    uint8_t   buf[300], a[DIGEST_SHA256_LEN], b[DIGEST_SHA256_LEN];
+    digest_t  d;
+    unsigned  bad;
+
+    bad = 0;
+
+    for (i = 0; i < sizeof(buf); i++) {
+        buf[i] = (uint8_t) (i * 7);
+    }
+
+    for (len = 0; len <= sizeof(buf); len++) {
+        for (n = 1; n <= 130; n += 43) {
+            digest_open(&d);
+
+            for (done = 0; done < len; done += n) {
+                digest_feed(&d, bytes_make(buf + done,
+                                           len - done < n ? len - done : n));
+            }
+
+            bad += digest_write(&d, a) != 0;
+            digest_sha256(bytes_make(buf, len), b);
+            bad += memcmp(a, b, sizeof(a)) != 0;
+        }
+    }
+
+    tap_ok(bad == 0, "a digest that is fed in portions is that of the whole");
+
+    digest_open(&d);
+    digest_feed(&d, bytes_make(buf, 1));
+    digest_close(&d);
+    digest_close(&d);
+    tap_ok(d.context == NULL, "one that is given up is closed");
+}
+
+
 static void
 test_threads(void)
 {
@@ -129,6 +169,7 @@ main(void)
     }
 
     test_threads();
+    test_portions();
     test_known_answers();
 
     return tap_done();

@@ -187,7 +187,7 @@ ngx_mesh_storage_blob_list_write(json_write_t *j, bytes_t name,
         json_write_member(j, "contentType", blob->type);
     }
 
-    ngx_mesh_storage_rest_json_time(j, "at", row->at_ms);
+    ngx_mesh_storage_rest_json_time(j, "updatedAt", row->at_ms);
     ngx_mesh_storage_rest_json_time(j, "expiresAt", row->expires_ms);
 
     json_write_object_end(j);

@@ -446,7 +446,7 @@ ngx_mesh_storage_blobs_room(ngx_mesh_storage_rest_t *rest,
     size_t                i;
     uint64_t              limit;
     problem_facts_t       facts;
-    problem_member_t      members[2];
+    problem_member_t      members[3];
     const store_usage_t  *account;
 
     for (i = 0; i < count; i++) {
@@ -470,9 +470,11 @@ ngx_mesh_storage_blobs_room(ngx_mesh_storage_rest_t *rest,
         members[0].number = (int64_t) account->bytes;
         members[1].name = "limit";
         members[1].number = (int64_t) limit;
+        members[2].name = "of";
+        members[2].text = bytes_of("bytes");
 
         facts.members = members;
-        facts.member_count = 2;
+        facts.member_count = 3;
 
         ngx_mesh_storage_sink_refuse(rest);
 

@@ -349,7 +349,8 @@ ngx_mesh_storage_blob_sweep_used_thread(
     store_rows_t   rows;
 
     (void) ngx_mesh_storage_blob_sweep_hash(name, hash);
-    (void) snprintf(prefix, sizeof(prefix), "ref/%s/", name);
+    (void) snprintf(prefix, sizeof(prefix), "ref/%.*s/",
+                    NGX_MESH_STORAGE_BLOB_HEX, name);
 
     ngx_memzero(&read, sizeof(store_read_t));
 
@@ -499,7 +500,8 @@ ngx_mesh_storage_blob_sweep_upload_thread(
         return 0;
     }
 
-    (void) snprintf(key, sizeof(key), "up/%s", id);
+    (void) snprintf(key, sizeof(key), "up/%.*s", NGX_MESH_STORAGE_UPLOAD_ID,
+                    id);
 
     ngx_memzero(&read, sizeof(store_read_t));
 

@@ -93,6 +93,7 @@ static ngx_int_t
 ngx_mesh_storage_kv_get(ngx_mesh_storage_rest_t *rest)
 {
     ngx_int_t              rc;
+    store_row_t            row;
     store_read_t          *read;
     ngx_mesh_store_job_t  *job;
 
@@ -101,6 +102,13 @@ ngx_mesh_storage_kv_get(ngx_mesh_storage_rest_t *rest)
         != NGX_OK)
     {
         return rc;
+    }
+
+    if (ngx_mesh_storage_rest_hot(rest, NGX_MESH_STORAGE_KV_PREFIX,
+                                  rest->path, &row)
+        == NGX_OK)
+    {
+        return ngx_mesh_storage_kv_send(rest, &row);
     }
 
     job = ngx_mesh_storage_rest_get(rest, NGX_MESH_STORAGE_KV_PREFIX,
@@ -129,6 +137,8 @@ ngx_mesh_storage_kv_get_done(ngx_mesh_storage_rest_t *rest,
     if (job->rows[0].count == 0) {
         return ngx_mesh_storage_rest_problem(rest, PROBLEM_NOT_FOUND, NULL);
     }
+
+    ngx_mesh_storage_rest_hot_add(rest, &job->rows[0].rows[0]);
 
     return ngx_mesh_storage_kv_send(rest, &job->rows[0].rows[0]);
 }

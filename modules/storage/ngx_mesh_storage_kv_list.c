@@ -24,7 +24,7 @@
 
 
 #define NGX_MESH_STORAGE_KV_LIST_BYTES   (1024 * 1024)   /* of values */
-#define NGX_MESH_STORAGE_KV_LIST_ANSWER  256     /* bytes beside texts, a row */
+#define NGX_MESH_STORAGE_KV_LIST_ANSWER  256     /* beside texts, a row */
 #define NGX_MESH_STORAGE_KV_LIST_POOL    4096    /* bytes of a job */
 
 

@@ -149,18 +149,31 @@ ngx_mesh_storage_service_open(ngx_mesh_storage_service_t *service,
                                 service->log);
 
     error[0] = '\0';
-    service->store = service->adapter->open(&service->config, error,
-                                            sizeof(error));
+
+    if (service->adapter != &store_sqlite
+        || ngx_mesh_storage_mark_open(&service->marks, service->config.path,
+                                      service->log)
+           == NGX_OK)
+    {
+        service->store = service->adapter->open(&service->config, error,
+                                                sizeof(error));
+    }
 
     if (service->store == NULL) {
         ngx_log_error(NGX_LOG_ERR, service->log, 0,
                       "storage: this worker has no store and answers 503: %s",
                       error);
 
+        ngx_mesh_storage_mark_close(&service->marks);
         ngx_mesh_storage_service_disconnect(service);
         ngx_mesh_storage_log_close(&service->lines);
 
         return NGX_ERROR;
+    }
+
+    if (service->marks.marks) {
+        (void) ngx_mesh_storage_hot_open(&service->hot, &service->marks,
+                                         service->log);
     }
 
     ngx_mesh_storage_service = service;
@@ -193,9 +206,13 @@ ngx_mesh_storage_service_close(ngx_mesh_storage_service_t *service)
         job = write->job;
 
         ngx_queue_remove(q);
+        ngx_mesh_storage_mark_end(&service->marks, &job->write);
         store_request_release(&job->write);
         ngx_destroy_pool(job->pool);
     }
+
+    ngx_mesh_storage_hot_close(&service->hot);
+    ngx_mesh_storage_mark_close(&service->marks);
 
     ngx_mesh_storage_gate_leave(&service->gate);
 
@@ -351,7 +368,13 @@ ngx_mesh_storage_service_submit(ngx_mesh_storage_service_t *service,
     job->private = write;
     job->write.data = job;
 
+    ngx_mesh_storage_mark_begin(&service->marks, &job->write);
+
     rc = service->adapter->submit(service->store, &job->write);
+
+    if (rc != STORE_OK) {
+        ngx_mesh_storage_mark_end(&service->marks, &job->write);
+    }
 
     if (rc == STORE_BUSY) {
         return NGX_BUSY;
@@ -550,6 +573,7 @@ ngx_mesh_storage_service_write_done(ngx_mesh_storage_service_t *service,
 
     ngx_queue_remove(&write->queue);
 
+    ngx_mesh_storage_mark_end(&service->marks, request);
     ngx_mesh_storage_gate_release(&service->gate);
 
     if (ngx_queue_empty(&service->writes) && service->guard.timer_set) {

@@ -17,6 +17,7 @@
 #include <ngx_thread_pool.h>
 
 #include "ngx_mesh_storage_gate.h"
+#include "ngx_mesh_storage_hot.h"
 #include "ngx_mesh_storage_log.h"
 
 
@@ -36,6 +37,8 @@ typedef struct {
 
     ngx_mesh_store_t        *api;          /* as published; has the ring */
     ngx_mesh_storage_gate_t  gate;         /* what a restore closes */
+    ngx_mesh_storage_marks_t marks;        /* of SQLite alone */
+    ngx_mesh_storage_hot_t   hot;          /* the same */
     ngx_atomic_t             swept;        /* by the writer thread: the sweep
                                               has left changes */
     unsigned                 tried:1;      /* to open it, in this process */

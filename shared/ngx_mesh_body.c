@@ -87,7 +87,7 @@ ngx_mesh_body_read(ngx_http_request_t *r, size_t body_max,
     }
 
     if (waited) {
-        ngx_http_finalize_request(r, NGX_DONE);
+        ngx_mesh_job_leave(r);
     }
 
     return NGX_DONE;

@@ -227,6 +227,21 @@ ngx_mesh_job_release(ngx_http_request_t *r)
 }
 
 
+void
+ngx_mesh_job_leave(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_http_finalize_request(r, NGX_DONE);
+
+    /* one that was terminated on the way is waiting there for its end */
+
+    ngx_http_run_posted_requests(c);
+}
+
+
 ngx_int_t
 ngx_mesh_job_watch(ngx_http_request_t *r, ngx_uint_t *parked)
 {

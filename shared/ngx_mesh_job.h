@@ -81,10 +81,10 @@ void ngx_mesh_job_resume(ngx_http_request_t *r, ngx_int_t rc);
 
 /* For what reads a body, before it begins: when a completion runs that got
    here, the request stops waiting for jobs, as if a content handler ran.  1:
-   that was so, and once reading has begun the caller owes
-   ngx_http_finalize_request(r, NGX_DONE), which the caller of a content
-   handler would do. */
+   that was so, and once reading has begun ngx_mesh_job_leave() is due, which
+   does what nginx does behind a content handler; r may be gone after it. */
 ngx_uint_t ngx_mesh_job_release(ngx_http_request_t *r);
+void ngx_mesh_job_leave(ngx_http_request_t *r);
 
 /* For what reads a body alone: *parked becomes 1 when the request is attached
    before ngx_mesh_job_watch(r, NULL); parked is borrowed.  NGX_OK,

@@ -160,7 +160,7 @@ ngx_mesh_storage_sink_read(ngx_mesh_storage_sink_t *sink,
     }
 
     if (waited) {
-        ngx_http_finalize_request(r, NGX_DONE);
+        ngx_mesh_job_leave(r);
     }
 
     return NGX_DONE;

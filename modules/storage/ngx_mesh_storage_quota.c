@@ -532,7 +532,7 @@ ngx_mesh_storage_quota_required(const store_request_t *write)
 {
     const store_op_t  *op;
 
-    if (write->rc != STORE_CONDITION) {
+    if (write->rc != STORE_CONDITION || write->ops == NULL) {
         return 0;
     }
 

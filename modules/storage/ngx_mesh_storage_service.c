@@ -44,7 +44,8 @@ typedef struct {
 
 /* What job->private of a write points to, in the job's pool. */
 typedef struct {
-    ngx_queue_t             queue;
+    ngx_queue_t             queue;     /* in writes */
+    ngx_queue_t             held;
     ngx_mesh_store_job_t   *job;
 } ngx_mesh_storage_write_t;
 
@@ -65,8 +66,11 @@ static ngx_int_t ngx_mesh_storage_service_connect(
 static void ngx_mesh_storage_service_disconnect(
     ngx_mesh_storage_service_t *service);
 static ngx_int_t ngx_mesh_storage_service_write(ngx_mesh_store_job_t *job);
-static ngx_int_t ngx_mesh_storage_service_submit(
+static ngx_int_t ngx_mesh_storage_service_accept(
     ngx_mesh_storage_service_t *service, ngx_mesh_store_job_t *job);
+static void ngx_mesh_storage_service_flush_handler(ngx_event_t *ev);
+static void ngx_mesh_storage_service_flush(
+    ngx_mesh_storage_service_t *service);
 static void ngx_mesh_storage_service_write_handler(ngx_event_t *rev);
 static void ngx_mesh_storage_service_tell(
     ngx_mesh_storage_service_t *service, const store_request_t *request);
@@ -124,6 +128,11 @@ ngx_mesh_storage_service_open(ngx_mesh_storage_service_t *service,
     service->tried = 1;
     service->log = cycle->log;
     ngx_queue_init(&service->writes);
+    ngx_queue_init(&service->held);
+
+    service->flush.handler = ngx_mesh_storage_service_flush_handler;
+    service->flush.data = service;
+    service->flush.log = service->log;
 
     service->guard.handler = ngx_mesh_storage_service_guard_handler;
     service->guard.data = service;
@@ -194,6 +203,18 @@ ngx_mesh_storage_service_close(ngx_mesh_storage_service_t *service)
     }
 
     ngx_mesh_storage_service = NULL;
+
+    while (!ngx_queue_empty(&service->held)) {
+        q = ngx_queue_head(&service->held);
+        write = ngx_queue_data(q, ngx_mesh_storage_write_t, held);
+
+        ngx_queue_remove(q);
+        (void) service->adapter->submit(service->store, &write->job->write);
+    }
+
+    if (service->flush.posted) {
+        ngx_delete_posted_event(&service->flush);
+    }
 
     /* nginx has ended the pool threads before: no read is running */
 
@@ -341,7 +362,7 @@ ngx_mesh_storage_service_write(ngx_mesh_store_job_t *job)
         return NGX_BUSY;
     }
 
-    rc = ngx_mesh_storage_service_submit(service, job);
+    rc = ngx_mesh_storage_service_accept(service, job);
 
     if (rc != NGX_OK) {
         ngx_mesh_storage_gate_release(&service->gate);
@@ -352,11 +373,17 @@ ngx_mesh_storage_service_write(ngx_mesh_store_job_t *job)
 
 
 static ngx_int_t
-ngx_mesh_storage_service_submit(ngx_mesh_storage_service_t *service,
+ngx_mesh_storage_service_accept(ngx_mesh_storage_service_t *service,
     ngx_mesh_store_job_t *job)
 {
-    store_rc_t                 rc;
     ngx_mesh_storage_write_t  *write;
+
+    if (store_request_check(&job->write) != STORE_OK) {
+        ngx_log_error(NGX_LOG_ERR, service->log, 0,
+                      "storage: a write of %uz operations was refused: it is "
+                      "beyond a limit of the store", job->write.count);
+        return NGX_ERROR;
+    }
 
     write = ngx_palloc(job->pool, sizeof(ngx_mesh_storage_write_t));
 
@@ -370,30 +397,52 @@ ngx_mesh_storage_service_submit(ngx_mesh_storage_service_t *service,
 
     ngx_mesh_storage_mark_begin(&service->marks, &job->write);
 
-    rc = service->adapter->submit(service->store, &job->write);
-
-    if (rc != STORE_OK) {
-        ngx_mesh_storage_mark_end(&service->marks, &job->write);
-    }
-
-    if (rc == STORE_BUSY) {
-        return NGX_BUSY;
-    }
-
-    if (rc != STORE_OK) {
-        ngx_log_error(NGX_LOG_ERR, service->log, 0,
-                      "storage: a write of %uz operations was refused: it is "
-                      "beyond a limit of the store", job->write.count);
-        return NGX_ERROR;
-    }
-
     ngx_queue_insert_tail(&service->writes, &write->queue);
+    ngx_queue_insert_tail(&service->held, &write->held);
+    ngx_post_event(&service->flush, &ngx_posted_events);
 
     if (!service->guard.timer_set) {
         ngx_add_timer(&service->guard, NGX_MESH_STORAGE_GUARD_MS);
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_mesh_storage_service_flush_handler(ngx_event_t *ev)
+{
+    ngx_mesh_storage_service_flush(ev->data);
+}
+
+
+/* Hands what was accepted to the adapter; what it does not take is done. */
+static void
+ngx_mesh_storage_service_flush(ngx_mesh_storage_service_t *service)
+{
+    store_rc_t                 rc;
+    ngx_queue_t               *q;
+    store_request_t           *request;
+    ngx_mesh_storage_write_t  *write;
+
+    while (!ngx_queue_empty(&service->held)) {
+        q = ngx_queue_head(&service->held);
+        ngx_queue_remove(q);
+
+        write = ngx_queue_data(q, ngx_mesh_storage_write_t, held);
+        request = &write->job->write;
+
+        rc = service->adapter->submit(service->store, request);
+
+        if (rc != STORE_OK) {
+            ngx_memzero(request->results,
+                        request->count * sizeof(store_result_t));
+            request->rc = rc;
+            request->failed = 0;
+
+            ngx_mesh_storage_service_write_done(service, request);
+        }
+    }
 }
 
 
@@ -644,8 +693,7 @@ ngx_mesh_storage_service_read_thread(ngx_mesh_job_t *task)
     job = read->job;
 
     if (job->read_count != 0 && job->reads[0].kind == STORE_SEARCH) {
-        job->rc = ngx_mesh_storage_indexer_read(read->adapter, read->store,
-                                                job->reads, job->rows,
+        job->rc = ngx_mesh_storage_indexer_read(job->reads, job->rows,
                                                 job->read_count);
         return;
     }

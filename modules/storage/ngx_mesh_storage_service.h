@@ -31,6 +31,11 @@ typedef struct {
     ngx_connection_t        *connection;   /* of fd */
     ngx_log_t               *log;
     ngx_queue_t              writes;       /* accepted, not done */
+    ngx_queue_t              held;         /* of them, not with the adapter:
+                                              until the turn of the loop ends,
+                                              so that they commit together */
+    ngx_event_t              flush;        /* posted while held is not
+                                              empty */
     ngx_event_t              guard;        /* set while writes is not empty:
                                               an exiting worker waits */
     ngx_mesh_storage_log_t   lines;

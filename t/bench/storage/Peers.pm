@@ -300,7 +300,7 @@ sub new {
         ada  => $ada,
         port => $node->port,
         pids => [ $node->{pid} ],
-        room => $ada->create_room('bench')->{id},
+        room => $ada->create_room('bench'),
     }, $class;
 
     $self->fill($self->kv, 'Authorization: Bearer ' . $ada->token . "\r\n");

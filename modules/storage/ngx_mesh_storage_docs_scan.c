@@ -489,8 +489,10 @@ ngx_mesh_storage_docs_scan_entries_end(ngx_mesh_storage_rest_t *rest)
         return ngx_mesh_storage_docs_answer_sort(rest);
     }
 
+    /* "after" stays: it is outside of the next range, and the place when the
+       page ends before that gives anything */
+
     scan->range += scan->plan.reverse ? -1 : 1;
-    scan->after.len = 0;
 
     return ngx_mesh_storage_docs_scan_read(rest);
 }

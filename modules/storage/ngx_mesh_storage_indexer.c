@@ -51,8 +51,6 @@ typedef struct {
 
 typedef struct {
     store_text_t                    *text;     /* NULL: no index here */
-    const store_adapter_t           *adapter;
-    store_t                         *store;
     const ngx_mesh_storage_gate_t   *gate;
     ngx_msec_t                       far;      /* ms; 0: one node only */
 
@@ -111,11 +109,11 @@ ngx_mesh_storage_indexer_open(ngx_http_mesh_storage_main_conf_t *mcf,
     config.path = (char *) mcf->search.data;
     config.readers_max = (size_t) mcf->readers;
     config.cache_bytes = NGX_MESH_STORAGE_INDEXER_CACHE;
+    config.adapter = service->adapter;
+    config.store = service->store;
     config.log = service->config.log;
     config.data = service->config.data;
 
-    indexer->adapter = service->adapter;
-    indexer->store = service->store;
     indexer->gate = &service->gate;
     indexer->far = mcf->mongo.len ? NGX_MESH_STORAGE_INDEXER_FAR_MS : 0;
 
@@ -181,8 +179,8 @@ ngx_mesh_storage_indexer_close(void)
 
 
 store_rc_t
-ngx_mesh_storage_indexer_read(const store_adapter_t *adapter, store_t *store,
-    const store_read_t *reads, store_rows_t *rows, size_t count)
+ngx_mesh_storage_indexer_read(const store_read_t *reads, store_rows_t *rows,
+    size_t count)
 {
     ngx_mesh_storage_indexer_t  *indexer;
 
@@ -193,7 +191,7 @@ ngx_mesh_storage_indexer_read(const store_adapter_t *adapter, store_t *store,
         return STORE_TYPE;
     }
 
-    return store_text_read(indexer->text, adapter, store, reads, rows, count);
+    return store_text_read(indexer->text, reads, rows, count);
 }
 
 
@@ -316,9 +314,7 @@ ngx_mesh_storage_indexer_thread(void *data)
     while (!indexer->stop) {
 
         if (!ngx_mesh_storage_gate_shut(indexer->gate)
-            && store_text_lead(indexer->text, indexer->adapter,
-                               indexer->store, &indexer->stop)
-               == 1)
+            && store_text_lead(indexer->text, &indexer->stop) == 1)
         {
             ngx_mesh_storage_indexer_lead();
             store_text_unlead(indexer->text);
@@ -426,12 +422,12 @@ ngx_mesh_storage_indexer_step(int64_t *all_us, ngx_uint_t *tidy)
         return ngx_mesh_storage_indexer_follow(&name);
     }
 
-    if (store_text_flush(indexer->text, 1) != 0) {
+    if (store_text_write_flush(indexer->text, 1) != 0) {
         return NGX_ERROR;
     }
 
     if (*tidy) {
-        rc = store_text_tidy(indexer->text);
+        rc = store_text_write_tidy(indexer->text);
         *tidy = (rc == 1);
 
         return (rc == -1) ? NGX_ERROR : NGX_OK;

@@ -30,9 +30,8 @@ void ngx_mesh_storage_indexer_open(ngx_http_mesh_storage_main_conf_t *mcf,
 void ngx_mesh_storage_indexer_close(void);
 
 /* In a pool thread: as an adapter's read; STORE_TYPE: there is no index. */
-store_rc_t ngx_mesh_storage_indexer_read(const store_adapter_t *adapter,
-    store_t *store, const store_read_t *reads, store_rows_t *rows,
-    size_t count);
+store_rc_t ngx_mesh_storage_indexer_read(const store_read_t *reads,
+    store_rows_t *rows, size_t count);
 
 
 #endif /* _NGX_MESH_STORAGE_INDEXER_H_INCLUDED_ */

@@ -111,6 +111,8 @@ store_text_open(const store_text_config_t *config, char *error,
     }
 
     text->lock = -1;
+    text->adapter = config->adapter;
+    text->store = config->store;
     text->path = strdup(config->path);
 
     if (text->path == NULL
@@ -217,8 +219,7 @@ store_text_damage(int rc)
 /* Leading. */
 
 int
-store_text_lead(store_text_t *text, const store_adapter_t *adapter,
-    store_t *store, const volatile int *stop)
+store_text_lead(store_text_t *text, const volatile int *stop)
 {
     int  rc;
 
@@ -228,8 +229,6 @@ store_text_lead(store_text_t *text, const store_adapter_t *adapter,
         return rc;
     }
 
-    text->adapter = adapter;
-    text->store = store;
     text->stop = stop;
     text->indexed = 0;
 

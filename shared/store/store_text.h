@@ -27,7 +27,7 @@
  * their entries (messages).  A hit is shown only when the store still has the
  * item at that seq, or that entry.
  *
- * Threads: the leading half (lead to flush) is used by one thread; search by
+ * Threads: the leading half (lead to unlead) is used by one thread; search by
  * any, up to readers_max at once.  Nothing here crosses a fork().
  */
 
@@ -104,6 +104,9 @@ typedef struct {
     size_t       readers_max;
     size_t       cache_bytes;     /* a connection */
 
+    const store_adapter_t  *adapter;     /* of the store that is followed */
+    store_t                *store;       /* borrowed, open */
+
     /* from any thread: one line for the operator, no newline */
     void       (*log)(void *data, int error, const char *text);
     void        *data;
@@ -140,6 +143,8 @@ struct store_text_s {
     char                    *path;      /* owned */
     char                    *lock_path; /* owned */
     char                    *mark_path; /* owned; is there: damaged */
+    const store_adapter_t   *adapter;   /* borrowed */
+    store_t                 *store;     /* borrowed */
 
     /* searching; under mutex */
 
@@ -153,8 +158,6 @@ struct store_text_s {
     int                      lock;      /* descriptor; -1: not leading */
     store_sqlite_db_t        db;
     uint64_t                 db_file;
-    const store_adapter_t   *adapter;   /* borrowed */
-    store_t                 *store;     /* borrowed */
     const volatile int      *stop;      /* borrowed; not 0: end soon */
     int                      open;      /* a transaction is */
     size_t                   docs;      /* in it */
@@ -179,8 +182,7 @@ void store_text_close(store_text_t *text);
 /* Tries to lead: 1 when it does, the file is whole then and of this store's
    epoch; 0: another process leads; -1: it cannot be, after a line in the log.
    "stop" is looked at between two steps of whatever takes long. */
-int store_text_lead(store_text_t *text, const store_adapter_t *adapter,
-    store_t *store, const volatile int *stop);
+int store_text_lead(store_text_t *text, const volatile int *stop);
 
 /* Ends leading; harmless when it does not. */
 void store_text_unlead(store_text_t *text);
@@ -205,7 +207,7 @@ int store_text_damage(int rc);
 
 
 /* store_text_write.c: 0, or -1 after a line in the log and a rollback; in a
-   transaction that store_text_flush() ends, or a later call when it is
+   transaction that store_text_write_flush() ends, or a later call when it is
    large. */
 
 extern const char *const  store_text_write_sql[STORE_SQLITE_STATEMENTS];
@@ -233,10 +235,10 @@ int store_text_write_epoch(store_text_t *text, bytes_writer_t *epoch);
 int store_text_write_set_epoch(store_text_t *text, bytes_t epoch);
 
 /* Commits when it is time to; when "all", whatever there is. */
-int store_text_flush(store_text_t *text, int all);
+int store_text_write_flush(store_text_t *text, int all);
 
 /* Work for idle times: 1 when there is more of it, 0, -1. */
-int store_text_tidy(store_text_t *text);
+int store_text_write_tidy(store_text_t *text);
 
 
 /* store_text_follow.c: leading half. */
@@ -256,9 +258,8 @@ int store_text_follow_room(store_text_t *text, bytes_t ns);
 /* A read of the store whose reads[0] is a STORE_SEARCH; the others go to the
    adapter.  rows as of an adapter's read, released in the same way.  From any
    thread; blocks. */
-store_rc_t store_text_read(store_text_t *text, const store_adapter_t *adapter,
-    store_t *store, const store_read_t *reads, store_rows_t *rows,
-    size_t count);
+store_rc_t store_text_read(store_text_t *text, const store_read_t *reads,
+    store_rows_t *rows, size_t count);
 
 
 /* store_text_query.c: pure */

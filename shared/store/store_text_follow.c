@@ -85,7 +85,7 @@ store_text_follow(store_text_t *text, bytes_t ns)
             rc = follow_entries(text, &place);
         }
 
-        if (rc != 0 || store_text_flush(text, 0) != 0) {
+        if (rc != 0 || store_text_write_flush(text, 0) != 0) {
             return -1;
         }
 
@@ -106,7 +106,7 @@ store_text_follow_all(store_text_t *text)
         return -1;
     }
 
-    return store_text_flush(text, 1);
+    return store_text_write_flush(text, 1);
 }
 
 
@@ -419,7 +419,7 @@ list_kind(store_text_t *text, const store_text_place_t *place,
         i = (size_t) rows.more;
         store_rows_release(&rows, 1);
 
-        if (rc != 0 || store_text_flush(text, 0) != 0) {
+        if (rc != 0 || store_text_write_flush(text, 0) != 0) {
             return -1;
         }
 
@@ -578,7 +578,7 @@ follow_page(store_text_t *text, const store_rows_t *names, int rooms)
         }
     }
 
-    return store_text_flush(text, 0);
+    return store_text_write_flush(text, 0);
 }
 
 

@@ -76,8 +76,7 @@ static int look_at(store_sqlite_db_t *db, store_text_search_t *s,
     int64_t id);
 static int wants(const store_text_search_t *s, bytes_t key, int item);
 static int add_hit(sqlite3_stmt *st, store_text_search_t *s, bytes_t key);
-static store_rc_t check_hits(store_text_search_t *s,
-    const store_adapter_t *adapter, store_t *store,
+static store_rc_t check_hits(store_text_t *text, store_text_search_t *s,
     const store_read_t *reads, store_rows_t *rows, size_t count);
 static void set_check(const store_text_search_t *s,
     const store_text_hit_t *hit, store_read_t *read);
@@ -103,9 +102,8 @@ static const char *const  store_text_read_sql[STORE_SQLITE_STATEMENTS] = {
 
 
 store_rc_t
-store_text_read(store_text_t *text, const store_adapter_t *adapter,
-    store_t *store, const store_read_t *reads, store_rows_t *rows,
-    size_t count)
+store_text_read(store_text_t *text, const store_read_t *reads,
+    store_rows_t *rows, size_t count)
 {
     store_rc_t            rc;
     store_text_search_t  *s;
@@ -135,7 +133,7 @@ store_text_read(store_text_t *text, const store_adapter_t *adapter,
     }
 
     if (rc == STORE_OK) {
-        rc = check_hits(s, adapter, store, reads, rows, count);
+        rc = check_hits(text, s, reads, rows, count);
     }
 
     free_hits(s);
@@ -616,9 +614,8 @@ add_hit(sqlite3_stmt *st, store_text_search_t *s, bytes_t key)
 /* What the store says of the hits, and the other reads. */
 
 static store_rc_t
-check_hits(store_text_search_t *s, const store_adapter_t *adapter,
-    store_t *store, const store_read_t *reads, store_rows_t *rows,
-    size_t count)
+check_hits(store_text_t *text, store_text_search_t *s,
+    const store_read_t *reads, store_rows_t *rows, size_t count)
 {
     size_t         i, n, kept;
     store_rc_t     rc;
@@ -648,7 +645,7 @@ check_hits(store_text_search_t *s, const store_adapter_t *adapter,
                (count - 1) * sizeof(store_read_t));
     }
 
-    rc = adapter->read(store, checks, found, n);
+    rc = text->adapter->read(text->store, checks, found, n);
 
     if (rc != STORE_OK) {
         goto done;

@@ -9,9 +9,9 @@
  *
  * The leader's thread only.  A transaction is opened by the first call that
  * writes and holds documents of any number of namespaces, each with the
- * position that it brought; it is committed when it is large, old, or by
- * store_text_flush().  When something fails all of it is undone, positions
- * too, and is read from the store again.
+ * position that it brought; it is committed when it is large, old, or all is
+ * to be.  When something fails all of it is undone, positions too, and is
+ * read from the store again.
  */
 
 
@@ -127,7 +127,7 @@ begin(store_text_t *text)
 
 
 int
-store_text_flush(store_text_t *text, int all)
+store_text_write_flush(store_text_t *text, int all)
 {
     if (!text->open) {
         return 0;
@@ -634,7 +634,7 @@ cut_lead(bytes_t words)
 /* Idle times. */
 
 int
-store_text_tidy(store_text_t *text)
+store_text_write_tidy(store_text_t *text)
 {
     int  rc;
 
@@ -644,7 +644,7 @@ store_text_tidy(store_text_t *text)
         rc = merge(text);
     }
 
-    if (store_text_flush(text, 1) != 0) {
+    if (store_text_write_flush(text, 1) != 0) {
         return -1;
     }
 

@@ -79,6 +79,8 @@ open_index(fixture_t *f)
     config.path = search_path;
     config.readers_max = 2;
     config.cache_bytes = 1048576;
+    config.adapter = &store_sqlite;
+    config.store = f->store;
     config.log = fixture_log;
     config.data = f;
 
@@ -112,7 +114,7 @@ search(fixture_t *f, store_text_t *text, const char *ns, const char *query)
     read.limit = 20;
 
     found[0] = '\0';
-    rc = store_text_read(text, &store_sqlite, f->store, &read, &rows, 1);
+    rc = store_text_read(text, &read, &rows, 1);
 
     if (rc != STORE_OK) {
         snprintf(found, sizeof(found), "!%d", rc);
@@ -176,7 +178,7 @@ test_changes(fixture_t *f, store_text_t *text)
            "what was written over is not shown, before the index knows");
 
     store_text_follow(text, bytes_of("s/n"));
-    store_text_flush(text, 1);
+    store_text_write_flush(text, 1);
 
     tap_ok(strcmp(search(f, text, "s/n", "badger"), "plain") == 0,
            "what is written over is found anew");
@@ -191,7 +193,7 @@ test_changes(fixture_t *f, store_text_t *text)
     put(f, "s/n", "d/pets/1", "", "{\"name\":\"again\"}");
     put(f, "s/n", "k/json", "application/json", NULL);
     store_text_follow(text, bytes_of("s/n"));
-    store_text_flush(text, 1);
+    store_text_write_flush(text, 1);
 
     tap_ok(strcmp(search(f, text, "s/n", "reynard"), "") == 0
            && strcmp(search(f, text, "s/n", "hare"), "") == 0
@@ -216,7 +218,7 @@ test_drop(fixture_t *f, store_text_t *text)
     tap_ok(strcmp(search(f, text, "s/n", "badger"), "new") == 0,
            "a namespace that was dropped is listed anew");
 
-    while (store_text_tidy(text) == 1) { /* void */ }
+    while (store_text_write_tidy(text) == 1) { /* void */ }
 
     tap_ok(strcmp(search(f, text, "s/n", "badger"), "new") == 0
            && strcmp(search(f, text, "s/other", "fox"), "plain") == 0,
@@ -233,7 +235,7 @@ test_rooms(fixture_t *f, store_text_t *text)
     say(f, "r_1", "m_1", "good morning");
     say(f, "r_1", "m_2", "good \\\"night\\\"");
     store_text_follow(text, bytes_of("r_1"));
-    store_text_flush(text, 1);
+    store_text_write_flush(text, 1);
 
     tap_ok(strcmp(search(f, text, "r_1", "good"), "m_2 m_1") == 0,
            "messages are found, newest first");
@@ -262,14 +264,14 @@ test_leader(fixture_t *f, store_text_t *text)
 
     other = open_index(f);
 
-    tap_ok(store_text_lead(other, &store_sqlite, f->store, &stop) == 0,
+    tap_ok(store_text_lead(other, &stop) == 0,
            "one leads at a time");
     tap_ok(strcmp(search(f, other, "s/n", "badger"), "new") == 0,
            "the others search too");
 
     store_text_unlead(text);
 
-    tap_ok(store_text_lead(other, &store_sqlite, f->store, &stop) == 1,
+    tap_ok(store_text_lead(other, &stop) == 1,
            "another takes over");
     put(f, "s/n", "k/more", "text/plain", "one more badger");
     store_text_follow_all(other);
@@ -316,7 +318,7 @@ test_damage(fixture_t *f)
 
     for (i = 0; i < 3; i++) {
         text = open_index(f);
-        store_text_lead(text, &store_sqlite, f->store, &stop);
+        store_text_lead(text, &stop);
         sqlite3_wal_checkpoint_v2(text->db.handle, NULL,
                                   SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         store_text_close(text);
@@ -330,7 +332,7 @@ test_damage(fixture_t *f)
 
         text = open_index(f);
 
-        tap_ok(store_text_lead(text, &store_sqlite, f->store, &stop) == 1
+        tap_ok(store_text_lead(text, &stop) == 1
                && store_text_follow_all(text) == 0
                && strcmp(search(f, text, "s/n", "badger"), "more new") == 0,
                "a file %s is made again", i == 0 ? "that is missing"
@@ -343,7 +345,7 @@ test_damage(fixture_t *f)
     }
 
     text = open_index(f);
-    store_text_lead(text, &store_sqlite, f->store, &stop);
+    store_text_lead(text, &stop);
     store_text_mark(text);
 
     tap_ok(store_text_check(text) == -1, "damage that a search meets is told "
@@ -354,7 +356,7 @@ test_damage(fixture_t *f)
 
     snprintf(mark, sizeof(mark), "%s.damaged", search_path);
 
-    tap_ok(store_text_lead(text, &store_sqlite, f->store, &stop) == 1
+    tap_ok(store_text_lead(text, &stop) == 1
            && store_text_follow_all(text) == 0
            && access(mark, F_OK) == -1
            && strstr(f->text, "made again") != NULL
@@ -369,7 +371,7 @@ test_damage(fixture_t *f)
 
     store_text_unlead(text);
 
-    tap_ok(store_text_lead(text, &store_sqlite, f->store, &stop) == 1
+    tap_ok(store_text_lead(text, &stop) == 1
            && store_text_follow_all(text) == 0
            && strcmp(search(f, text, "s/n", "badger"), "more new") == 0,
            "and made again, for open searches too");
@@ -389,7 +391,7 @@ test_foreign(fixture_t *f)
 
     text = open_index(f);
 
-    tap_ok(store_text_lead(text, &store_sqlite, f->store, &stop) == -1
+    tap_ok(store_text_lead(text, &stop) == -1
            && strstr(f->text, "another program") != NULL,
            "the database of another program is left alone");
 
@@ -404,7 +406,7 @@ test_epoch(fixture_t *f)
     store_text_t  *text;
 
     text = open_index(f);
-    store_text_lead(text, &store_sqlite, f->store, &stop);
+    store_text_lead(text, &stop);
     store_text_follow_all(text);
 
     put(f, STORE_NS_STORE, STORE_KEY_EPOCH, "", "00000000000000b2");
@@ -415,7 +417,7 @@ test_epoch(fixture_t *f)
 
     store_text_unlead(text);
 
-    tap_ok(store_text_lead(text, &store_sqlite, f->store, &stop) == 1
+    tap_ok(store_text_lead(text, &stop) == 1
            && store_text_follow_all(text) == 0
            && strcmp(search(f, text, "s/n", "badger"), "more new") == 0,
            "and the index is made again");
@@ -437,7 +439,7 @@ test_bomb(fixture_t *f)
     store_text_doc_t  doc;
 
     text = open_index(f);
-    store_text_lead(text, &store_sqlite, f->store, &stop);
+    store_text_lead(text, &stop);
     store_text_write_ns(text, bytes_of("s/bomb"), &ns, &seq);
 
     for (i = 1; i <= 20000; i++) {
@@ -453,10 +455,10 @@ test_bomb(fixture_t *f)
         doc.item = 1;
 
         store_text_write_doc(text, ns, &doc);
-        store_text_flush(text, 0);
+        store_text_write_flush(text, 0);
     }
 
-    store_text_flush(text, 1);
+    store_text_write_flush(text, 1);
 
     us = store_sqlite_now_us();
     found = search(f, text, "s/bomb", "odd even aa ab ac ad ae af ag ah ai "
@@ -491,7 +493,7 @@ main(void)
 
     tap_ok(strcmp(search(&f, text, "s/n", "fox"), "!4") == 0,
            "before there is an index, searches are told to wait");
-    tap_ok(store_text_lead(text, &store_sqlite, f.store, &stop) == 1,
+    tap_ok(store_text_lead(text, &stop) == 1,
            "the first one leads (%s)", f.text);
 
     test_items(&f, text);

@@ -39,10 +39,6 @@
 #define NGX_MESH_STORAGE_ID_MAX          128   /* bytes, of a document */
 #define NGX_MESH_STORAGE_TYPE_MAX        127   /* bytes, a Content-Type */
 
-#define NGX_MESH_STORAGE_KEY_SETTINGS  "settings"   /* in "x/N": there when
-                                                       writes must have a
-                                                       condition */
-
 #define NGX_MESH_STORAGE_NS_ONCE   "once"
 #define NGX_MESH_STORAGE_NS_USAGE  "usage"
 #define NGX_MESH_STORAGE_NS_BLOB   "blob"
@@ -138,16 +134,12 @@ ngx_int_t ngx_mesh_storage_batch(ngx_mesh_storage_rest_t *rest);
 /* What a namespace holds and may hold. */
 ngx_int_t ngx_mesh_storage_quota(ngx_mesh_storage_rest_t *rest);
 
-/* Adds to a write that came without a condition the operation that refuses it
-   where conditions are required; nothing to others.  NGX_OK, NGX_ERROR: out
-   of memory.  Then, of one that failed: 1 when it was that: 428. */
-ngx_int_t ngx_mesh_storage_quota_require(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_store_job_t *job);
-ngx_uint_t ngx_mesh_storage_quota_required(const store_request_t *write);
-
-/* That operation, for the REST namespace ns: of a batch. */
-ngx_int_t ngx_mesh_storage_quota_require_op(ngx_pool_t *pool, bytes_t ns,
+/* Makes op the check that the namespace ns wants no conditions, of a batch:
+   settings are there only when it does.  NGX_OK, NGX_ERROR: out of memory.
+   Then 1 when it was that which failed: 428. */
+ngx_int_t ngx_mesh_storage_quota_require(ngx_pool_t *pool, bytes_t ns,
     store_op_t *op);
+ngx_uint_t ngx_mesh_storage_quota_required(const store_request_t *write);
 
 /* The ledger of model usage. */
 ngx_int_t ngx_mesh_storage_usage(ngx_mesh_storage_rest_t *rest);

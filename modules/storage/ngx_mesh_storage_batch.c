@@ -576,8 +576,8 @@ ngx_mesh_storage_batch_require(ngx_mesh_storage_rest_t *rest,
         return NGX_OK;
     }
 
-    return ngx_mesh_storage_quota_require_op(batch->planned->pool, rest->ns,
-                                             &batch->list[batch->made++]);
+    return ngx_mesh_storage_quota_require(batch->planned->pool, rest->ns,
+                                          &batch->list[batch->made++]);
 }
 
 

@@ -133,7 +133,7 @@ ngx_mesh_storage_quota_read(ngx_mesh_storage_rest_t *rest)
 
     reads[0].kind = STORE_GET;
     reads[0].ns = ngx_mesh_storage_rest_key(job->pool, "x/", rest->ns, none);
-    reads[0].key = bytes_of(NGX_MESH_STORAGE_KEY_SETTINGS);
+    reads[0].key = bytes_of(NGX_MESH_STORAGE_REST_SETTINGS);
 
     if (reads[0].ns.len == 0) {
         goto failed;
@@ -446,7 +446,7 @@ ngx_mesh_storage_quota_write(ngx_mesh_storage_rest_t *rest,
     if (quota->settled) {
         op->kind = quota->require ? STORE_PUT : STORE_DELETE;
         op->ns = derived;
-        op->key = bytes_of(NGX_MESH_STORAGE_KEY_SETTINGS);
+        op->key = bytes_of(NGX_MESH_STORAGE_REST_SETTINGS);
         op->value = quota->require ? bytes_of("{\"requireCondition\":true}")
                                    : none;
     }
@@ -479,49 +479,13 @@ ngx_mesh_storage_quota_write_done(ngx_mesh_storage_rest_t *rest,
 
 
 ngx_int_t
-ngx_mesh_storage_quota_require(ngx_mesh_storage_rest_t *rest,
-    ngx_mesh_store_job_t *job)
-{
-    size_t           count;
-    store_op_t      *op, *old;
-    store_result_t  *results;
-
-    if (rest->condition != STORE_ANY
-        || !(rest->r->method & (NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE))
-        || (!bytes_equal_text(rest->resource, "kv")
-            && !bytes_equal_text(rest->resource, "docs")
-            && !bytes_equal_text(rest->resource, "blobs")))
-    {
-        return NGX_OK;
-    }
-
-    old = job->write.ops;
-    results = job->write.results;
-    count = job->write.count;
-
-    op = ngx_mesh_store_job_ops(job, count + 1);
-
-    if (op == NULL) {
-        job->write.ops = old;
-        job->write.results = results;
-        job->write.count = count;
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(op, old, count * sizeof(store_op_t));
-
-    return ngx_mesh_storage_quota_require_op(job->pool, rest->ns, op + count);
-}
-
-
-ngx_int_t
-ngx_mesh_storage_quota_require_op(ngx_pool_t *pool, bytes_t ns,
+ngx_mesh_storage_quota_require(ngx_pool_t *pool, bytes_t ns,
     store_op_t *op)
 {
     op->kind = STORE_CHECK;
     op->condition = STORE_IF_ABSENT;
     op->ns = ngx_mesh_storage_rest_key(pool, "x/", ns, bytes_make(NULL, 0));
-    op->key = bytes_of(NGX_MESH_STORAGE_KEY_SETTINGS);
+    op->key = bytes_of(NGX_MESH_STORAGE_REST_SETTINGS);
 
     return op->ns.len ? NGX_OK : NGX_ERROR;
 }
@@ -540,7 +504,7 @@ ngx_mesh_storage_quota_required(const store_request_t *write)
 
     return op->kind == STORE_CHECK
            && bytes_start_with(op->ns, bytes_of("x/"))
-           && bytes_equal_text(op->key, NGX_MESH_STORAGE_KEY_SETTINGS);
+           && bytes_equal_text(op->key, NGX_MESH_STORAGE_REST_SETTINGS);
 }
 
 

@@ -64,6 +64,7 @@ static const ngx_mesh_storage_rest_row_t  ngx_mesh_storage_rest_rows[] = {
     { bytes_literal("uploads"), 1, ngx_mesh_storage_uploads },
     { bytes_literal("changes"), 1, ngx_mesh_storage_changes },
     { bytes_literal("search"), 1, ngx_mesh_storage_search },
+    { bytes_literal("batch"), 1, ngx_mesh_storage_batch },
     { bytes_literal("quota"), 1, ngx_mesh_storage_quota },
     { bytes_literal("admin"), 1, ngx_mesh_storage_admin },
     { { NULL, 0 }, 0, NULL }
@@ -432,11 +433,6 @@ ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, ngx_mesh_storage_done_pt done)
 {
     /* what is derived, kept aside or counted elsewhere is not charged */
-
-    if (ngx_mesh_storage_quota_require(rest, job) != NGX_OK) {
-        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     job->write.limits = rest->lcf->quota;
     job->write.limited = bytes_of("s/");

@@ -35,13 +35,6 @@ ngx_mesh_storage_rest_store_problem(ngx_mesh_storage_rest_t *rest,
     switch (write->rc) {
 
     case STORE_CONDITION:
-
-        if (ngx_mesh_storage_quota_required(write)) {
-            return ngx_mesh_storage_rest_problem(rest,
-                       PROBLEM_PRECONDITION_REQUIRED,
-                       "writes here need If-Match or If-None-Match");
-        }
-
         return ngx_mesh_storage_rest_store_condition(rest,
                                           write->results[write->failed].seq);
 

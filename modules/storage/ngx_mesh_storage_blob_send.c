@@ -41,16 +41,8 @@ static ngx_int_t ngx_mesh_storage_blob_send_out(ngx_mesh_storage_rest_t *rest,
 ngx_int_t
 ngx_mesh_storage_blob_send(ngx_mesh_storage_rest_t *rest)
 {
-    ngx_mesh_store_job_t  *job;
-
-    job = ngx_mesh_storage_rest_get(rest, "b/", rest->path);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_mesh_storage_rest_read(rest, job,
-                                      ngx_mesh_storage_blob_send_done);
+    return ngx_mesh_storage_rest_hot(rest, "b/", rest->path,
+                                     ngx_mesh_storage_blob_send_done);
 }
 
 

@@ -120,8 +120,7 @@ ngx_mesh_storage_docs_write(ngx_mesh_storage_rest_t *rest,
 static ngx_int_t
 ngx_mesh_storage_docs_write_get(ngx_mesh_storage_rest_t *rest)
 {
-    ngx_int_t              rc;
-    ngx_mesh_store_job_t  *job;
+    ngx_int_t  rc;
 
     if (ngx_mesh_storage_rest_allow(rest, "/storage/read", "docs",
                                     rest->path, &rc)
@@ -130,14 +129,8 @@ ngx_mesh_storage_docs_write_get(ngx_mesh_storage_rest_t *rest)
         return rc;
     }
 
-    job = ngx_mesh_storage_rest_get(rest, "d/", rest->path);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_mesh_storage_rest_read(rest, job,
-                                      ngx_mesh_storage_docs_write_get_done);
+    return ngx_mesh_storage_rest_hot(rest, "d/", rest->path,
+                                     ngx_mesh_storage_docs_write_get_done);
 }
 
 

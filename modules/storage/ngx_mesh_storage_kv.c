@@ -92,10 +92,7 @@ ngx_mesh_storage_kv(ngx_mesh_storage_rest_t *rest)
 static ngx_int_t
 ngx_mesh_storage_kv_get(ngx_mesh_storage_rest_t *rest)
 {
-    ngx_int_t              rc;
-    store_row_t            row;
-    store_read_t          *read;
-    ngx_mesh_store_job_t  *job;
+    ngx_int_t  rc;
 
     if (ngx_mesh_storage_rest_allow(rest, "/storage/read", "kv", rest->path,
                                     &rc)
@@ -104,25 +101,9 @@ ngx_mesh_storage_kv_get(ngx_mesh_storage_rest_t *rest)
         return rc;
     }
 
-    if (ngx_mesh_storage_rest_hot(rest, NGX_MESH_STORAGE_KV_PREFIX,
-                                  rest->path, &row)
-        == NGX_OK)
-    {
-        return ngx_mesh_storage_kv_send(rest, &row);
-    }
-
-    job = ngx_mesh_storage_rest_get(rest, NGX_MESH_STORAGE_KV_PREFIX,
-                                    rest->path);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    read = (store_read_t *) job->reads;
-    read->keys_only = (rest->r->method == NGX_HTTP_HEAD);
-
-    return ngx_mesh_storage_rest_read(rest, job,
-                                      ngx_mesh_storage_kv_get_done);
+    return ngx_mesh_storage_rest_hot(rest, NGX_MESH_STORAGE_KV_PREFIX,
+                                     rest->path,
+                                     ngx_mesh_storage_kv_get_done);
 }
 
 
@@ -137,8 +118,6 @@ ngx_mesh_storage_kv_get_done(ngx_mesh_storage_rest_t *rest,
     if (job->rows[0].count == 0) {
         return ngx_mesh_storage_rest_problem(rest, PROBLEM_NOT_FOUND, NULL);
     }
-
-    ngx_mesh_storage_rest_hot_add(rest, &job->rows[0].rows[0]);
 
     return ngx_mesh_storage_kv_send(rest, &job->rows[0].rows[0]);
 }

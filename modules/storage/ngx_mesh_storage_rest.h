@@ -93,6 +93,7 @@ struct ngx_mesh_storage_rest_s {
     ngx_mesh_storage_done_pt            changed;    /* the same */
     unsigned                            settled:1;  /* the same */
     ngx_mesh_storage_mark_place_t       place;      /* private to hot.c */
+    ngx_mesh_storage_done_pt            fetched;    /* the same */
     unsigned                            placed:1;   /* the same */
     void                               *once;       /* private to once.c */
     void                               *data;       /* of the steps */
@@ -138,13 +139,11 @@ ngx_int_t ngx_mesh_storage_rest_read(ngx_mesh_storage_rest_t *rest,
 ngx_int_t ngx_mesh_storage_rest_write(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, ngx_mesh_storage_done_pt done);
 
-/* What rest_get would read, when it is in the memory of this worker: NGX_OK
-   and *row, which lives until anything else is done; else NGX_DECLINED, and
-   the step that gets the row keeps it for others by rest_hot_add(). */
+/* Reads one item, "<prefix><key>" of store_ns, for done: at once when it is
+   in the memory of this worker, else by a job.  done may look at job->rc and
+   job->rows[0] alone. */
 ngx_int_t ngx_mesh_storage_rest_hot(ngx_mesh_storage_rest_t *rest,
-    const char *prefix, bytes_t key, store_row_t *row);
-void ngx_mesh_storage_rest_hot_add(ngx_mesh_storage_rest_t *rest,
-    const store_row_t *row);
+    const char *prefix, bytes_t key, ngx_mesh_storage_done_pt done);
 
 /* A job whose one read or operation is prepared: namespace store_ns, key
    "<prefix><key>" in the job's pool (prefix "k/"); of a write the condition,

@@ -16,9 +16,50 @@
 #include "ngx_mesh_storage_rest.h"
 
 
+static ngx_int_t ngx_mesh_storage_rest_hot_find(
+    ngx_mesh_storage_rest_t *rest, const char *prefix, bytes_t key,
+    store_row_t *row);
+static ngx_int_t ngx_mesh_storage_rest_hot_done(
+    ngx_mesh_storage_rest_t *rest, ngx_mesh_store_job_t *job);
+
+
 ngx_int_t
 ngx_mesh_storage_rest_hot(ngx_mesh_storage_rest_t *rest, const char *prefix,
-    bytes_t key, store_row_t *row)
+    bytes_t key, ngx_mesh_storage_done_pt done)
+{
+    store_row_t            row;
+    store_rows_t           rows;
+    ngx_mesh_store_job_t   found, *job;
+
+    if (ngx_mesh_storage_rest_hot_find(rest, prefix, key, &row) == NGX_OK) {
+
+        ngx_memzero(&found, sizeof(ngx_mesh_store_job_t));
+        ngx_memzero(&rows, sizeof(store_rows_t));
+
+        rows.rows = &row;
+        rows.count = 1;
+        found.rows = &rows;
+        found.read_count = 1;
+
+        return done(rest, &found);
+    }
+
+    job = ngx_mesh_storage_rest_get(rest, prefix, key);
+
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rest->fetched = done;
+
+    return ngx_mesh_storage_rest_read(rest, job,
+                                      ngx_mesh_storage_rest_hot_done);
+}
+
+
+static ngx_int_t
+ngx_mesh_storage_rest_hot_find(ngx_mesh_storage_rest_t *rest,
+    const char *prefix, bytes_t key, store_row_t *row)
 {
     u_char                       text[STORE_KEY_MAX];
     ngx_int_t                    rc;
@@ -50,12 +91,14 @@ ngx_mesh_storage_rest_hot(ngx_mesh_storage_rest_t *rest, const char *prefix,
 }
 
 
-void
-ngx_mesh_storage_rest_hot_add(ngx_mesh_storage_rest_t *rest,
-    const store_row_t *row)
+static ngx_int_t
+ngx_mesh_storage_rest_hot_done(ngx_mesh_storage_rest_t *rest,
+    ngx_mesh_store_job_t *job)
 {
-    if (rest->placed) {
+    if (rest->placed && job->rc == STORE_OK && job->rows[0].count != 0) {
         ngx_mesh_storage_hot_add(&rest->mcf->service.hot, rest->store_ns,
-                                 &rest->place, row);
+                                 &rest->place, &job->rows[0].rows[0]);
     }
+
+    return rest->fetched(rest, job);
 }

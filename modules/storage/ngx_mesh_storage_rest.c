@@ -66,6 +66,7 @@ static const ngx_mesh_storage_rest_row_t  ngx_mesh_storage_rest_rows[] = {
     { bytes_literal("search"), 1, ngx_mesh_storage_search },
     { bytes_literal("batch"), 1, ngx_mesh_storage_batch },
     { bytes_literal("quota"), 1, ngx_mesh_storage_quota },
+    { bytes_literal("usage"), 0, ngx_mesh_storage_usage },
     { bytes_literal("admin"), 1, ngx_mesh_storage_admin },
     { { NULL, 0 }, 0, NULL }
 };

@@ -43,8 +43,9 @@ test_records(void)
     usage_record_t  record;
 
     static const char  stored[] =
-        "{\"ns\":\"p_1.p_2\",\"by\":\"did:key:z6\",\"model\":\"a/b \\\"c\\\"\","
-        "\"provider\":\"local\",\"requests\":3,\"promptTokens\":10,"
+        "{\"ns\":\"p_1.p_2\",\"by\":\"did:key:z6\","
+        "\"model\":\"a/b \\\"c\\\"\",\"provider\":\"local\","
+        "\"requests\":3,\"promptTokens\":10,"
         "\"completionTokens\":0,\"cachedTokens\":4,\"cost\":\"0.000125\","
         "\"currency\":\"EUR\",\"at\":\"2026-11-24T13:05:09.042Z\"}";
 
@@ -96,7 +97,8 @@ test_refusals(void)
     usage_record_t  record;
 
     static const char *const  bad[] = {
-        "[]", "{}", "{\"model\":\"m\"}", "{\"model\":\"m\",\"promptTokens\":1}",
+        "[]", "{}", "{\"model\":\"m\"}",
+        "{\"model\":\"m\",\"promptTokens\":1}",
         "{\"model\":\"\",\"promptTokens\":1,\"completionTokens\":1}",
         "{\"model\":7,\"promptTokens\":1,\"completionTokens\":1}",
         "{\"model\":\"a\\nb\",\"promptTokens\":1,\"completionTokens\":1}",
@@ -196,7 +198,8 @@ test_keys(void)
     usage_record_t  record;
 
     static const char *const  bad[] = {
-        "", "r", "r/", "x/2026-11-24/p/requests//m", "r/2026-11-24/p/requests/",
+        "", "r", "r/", "x/2026-11-24/p/requests//m",
+        "r/2026-11-24/p/requests/",
         "r/2026-11-24/p/requests//", "r/2026-11-24//requests//m",
         "r/2026-13-24/p/requests//m", "r/2026-11-2/p/requests//m",
         "r/2026-11-24/p/other//m", "r/2026-11-24/p/cost.//m",

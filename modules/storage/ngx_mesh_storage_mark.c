@@ -18,6 +18,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include <sys/mman.h>
 
 #include "ngx_mesh_storage_mark.h"

@@ -255,11 +255,22 @@ ngx_mesh_storage_mark_of(ngx_mesh_storage_marks_t *marks,
 ngx_uint_t
 ngx_mesh_storage_mark_hash(bytes_t ns, bytes_t key)
 {
-    uint32_t  hash;
+    size_t    i;
+    uint64_t  hash;
 
-    hash = ngx_murmur_hash2((u_char *) ns.data, ns.len) * 0x9e3779b1u;
+    /* FNV-1a: the same in every worker, of whatever release */
 
-    return hash ^ ngx_murmur_hash2((u_char *) key.data, key.len);
+    hash = 0xcbf29ce484222325u;
+
+    for (i = 0; i < ns.len; i++) {
+        hash = (hash ^ ns.data[i]) * 0x100000001b3u;
+    }
+
+    for (i = 0; i < key.len; i++) {
+        hash = (hash ^ key.data[i]) * 0x100000001b3u;
+    }
+
+    return (ngx_uint_t) (hash ^ hash >> 32);
 }
 
 

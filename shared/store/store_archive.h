@@ -67,6 +67,7 @@ int store_archive_make(store_archive_t *archive, store_archive_fact_t *fact);
 int store_archive_list(store_archive_t *archive,
     store_archive_fact_t **list, size_t *count);
 
+/* Frees what store_archive_list() gave. */
 void store_archive_release(store_archive_fact_t *list);
 
 /* Removes one, and the blobs that no other has. */

@@ -465,10 +465,18 @@ void store_sqlite_account_close(store_sqlite_writer_t *writer);
 
 /* store_sqlite_change.c; SQLite codes */
 
+/* What has changed; borrowed. */
+typedef struct {
+    store_change_t  change;
+    bytes_t         key;
+    bytes_t         note;
+    int64_t         now_ms;
+} store_sqlite_change_t;
+
 /* A change at account->now.item_seq. */
 int store_sqlite_change_add(store_sqlite_writer_t *writer,
-    const store_sqlite_account_t *account, store_change_t change, bytes_t key,
-    bytes_t note, int64_t now_ms);
+    const store_sqlite_account_t *account,
+    const store_sqlite_change_t *change);
 
 /* Read only: 1 when some namespace, of a few that are looked at in turn, has
    changes from before; 0, or -1. */

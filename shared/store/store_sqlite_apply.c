@@ -773,12 +773,18 @@ static int
 leave_change(store_sqlite_apply_t *a, const store_sqlite_account_t *ns,
     store_change_t change)
 {
+    store_sqlite_change_t  left;
+
     if (!a->op->log) {
         return SQLITE_OK;
     }
 
-    return store_sqlite_change_add(a->writer, ns, change, a->op->key,
-                                   a->op->note, a->now_ms);
+    left.change = change;
+    left.key = a->op->key;
+    left.note = a->op->note;
+    left.now_ms = a->now_ms;
+
+    return store_sqlite_change_add(a->writer, ns, &left);
 }
 
 

@@ -597,7 +597,9 @@ copy_source(store_t *store, sqlite3 *source)
 
     /* all of it is in the log now */
 
-    if (store_sqlite_writer_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE) != SQLITE_OK) {
+    if (store_sqlite_writer_checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE)
+        != SQLITE_OK)
+    {
         store->writer.wal_due = 0;
     }
 

@@ -26,8 +26,8 @@ static int find_first(store_sqlite_db_t *db, int64_t place, int64_t *found,
 
 int
 store_sqlite_change_add(store_sqlite_writer_t *writer,
-    const store_sqlite_account_t *account, store_change_t change, bytes_t key,
-    bytes_t note, int64_t now_ms)
+    const store_sqlite_account_t *account,
+    const store_sqlite_change_t *change)
 {
     sqlite3_stmt       *statement;
     store_sqlite_db_t  *db;
@@ -42,10 +42,10 @@ store_sqlite_change_add(store_sqlite_writer_t *writer,
     sqlite3_bind_int64(statement, 1,
                        account->now.id << STORE_SQLITE_SEQ_BITS
                        | (int64_t) account->now.item_seq);
-    sqlite3_bind_int64(statement, 2, now_ms);
-    sqlite3_bind_int64(statement, 3, change);
-    store_sqlite_bind(statement, 4, key);
-    store_sqlite_bind(statement, 5, note);
+    sqlite3_bind_int64(statement, 2, change->now_ms);
+    sqlite3_bind_int64(statement, 3, change->change);
+    store_sqlite_bind(statement, 4, change->key);
+    store_sqlite_bind(statement, 5, change->note);
 
     return store_sqlite_run_done(db, statement);
 }

@@ -423,7 +423,8 @@ check_identity(store_t *store, store_sqlite_db_t *db, int64_t *version,
 
     if (find_number(db->handle, "PRAGMA user_version", version) != SQLITE_OK
         || find_number(db->handle, "PRAGMA application_id", &id) != SQLITE_OK
-        || find_number(db->handle, "SELECT count(*) FROM sqlite_schema", &tables)
+        || find_number(db->handle, "SELECT count(*) FROM sqlite_schema",
+                       &tables)
            != SQLITE_OK)
     {
         snprintf(error, error_size, "\"%s\" cannot be read: %s", store->path,

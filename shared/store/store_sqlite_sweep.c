@@ -277,6 +277,7 @@ remove_item(store_sqlite_writer_t *writer, store_sqlite_sweep_t *sweep,
     int64_t ns, bytes_t key, int64_t bytes)
 {
     int                      rc;
+    store_sqlite_change_t    change;
     store_sqlite_account_t  *account;
 
     rc = store_sqlite_account_of(writer, ns, &account);
@@ -294,8 +295,12 @@ remove_item(store_sqlite_writer_t *writer, store_sqlite_sweep_t *sweep,
     sweep->changes = 1;
     account->now.item_seq++;
 
-    return store_sqlite_change_add(writer, account, STORE_CHANGE_EXPIRE, key,
-                                   bytes_make(NULL, 0), sweep->now_ms);
+    change.change = STORE_CHANGE_EXPIRE;
+    change.key = key;
+    change.note = bytes_make(NULL, 0);
+    change.now_ms = sweep->now_ms;
+
+    return store_sqlite_change_add(writer, account, &change);
 }
 
 

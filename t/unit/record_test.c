@@ -210,7 +210,8 @@ test_namespace(void)
     bytes_writer_open(&w, text + 200, 32);
     tap_ok(record_ns_write(&w, bytes_make(text, RECORD_NS_MAX - 3),
                            bytes_of("p_b")) == 0
-           && bytes_writer_view(&w).len == 0, "nor one whose name is too long");
+           && bytes_writer_view(&w).len == 0,
+           "nor one whose name is too long");
 
     bytes_writer_open(&w, small, sizeof(small));
     tap_ok(record_ns_write(&w, bytes_of("p_1"), bytes_of("p_long")) == -1,

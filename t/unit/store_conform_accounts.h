@@ -100,15 +100,17 @@ conform_accounts_count(conform_t *c)
 }
 
 
+#define at_most(items, bytes)  ((store_limits_t) { items, bytes })
+
+
 /* A PUT with limits for accounts at the top; its rc. */
 static inline store_rc_t
 conform_accounts_put(conform_t *c, const char *ns, const char *key,
-    const char *value, uint64_t items, uint64_t bytes)
+    const char *value, store_limits_t limits)
 {
     conform_begin(c);
     conform_op(c, STORE_PUT, ns, key)->value = bytes_of(value);
-    c->request.limits.items = items;
-    c->request.limits.bytes = bytes;
+    c->request.limits = limits;
 
     return conform_write(c);
 }
@@ -171,7 +173,8 @@ conform_accounts_quota(conform_t *c)
            "what a request takes away makes room in it");
 
     conform_begin(c);
-    conform_op(c, STORE_PUT, "q.a", "1")->value = bytes_of("17 bytes of text.");
+    conform_op(c, STORE_PUT, "q.a", "1")->value
+        = bytes_of("17 bytes of text.");
     tap_ok(conform_write(c) == STORE_QUOTA
            && c->request.usage.bytes == 5, "bytes have their limit as well");
 
@@ -219,20 +222,25 @@ conform_accounts_quota(conform_t *c)
 static inline void
 conform_accounts_request(conform_t *c)
 {
-    tap_ok(conform_accounts_put(c, "top.a", "1", "", 2, 0) == STORE_OK
-           && conform_accounts_put(c, "top.a", "2", "", 2, 0) == STORE_OK
-           && conform_accounts_put(c, "top.b", "3", "", 2, 0) == STORE_QUOTA
+    tap_ok(conform_accounts_put(c, "top.a", "1", "", at_most(2, 0))
+              == STORE_OK
+           && conform_accounts_put(c, "top.a", "2", "", at_most(2, 0))
+              == STORE_OK
+           && conform_accounts_put(c, "top.b", "3", "", at_most(2, 0))
+              == STORE_QUOTA
            && c->request.usage.items == 2
            && c->request.usage.limits.items == 2,
            "the request's limits are for the account at the top");
     tap_ok(conform_put(c, "top.b", "3", "") == 1,
            "a request without any has none");
-    tap_ok(conform_accounts_put(c, "top.b", "4", "", 9, 5) == STORE_OK
-           && conform_accounts_put(c, "top.b", "5", "x", 9, 5)
+    tap_ok(conform_accounts_put(c, "top.b", "4", "", at_most(9, 5))
+              == STORE_OK
+           && conform_accounts_put(c, "top.b", "5", "x", at_most(9, 5))
               == STORE_QUOTA, "bytes as well");
 
     conform_accounts_limit(c, "top", 100, 0);
-    tap_ok(conform_accounts_put(c, "top.b", "5", "x", 1, 1) == STORE_OK,
+    tap_ok(conform_accounts_put(c, "top.b", "5", "x", at_most(1, 1))
+              == STORE_OK,
            "an account with limits of its own does not have them");
 
     conform_begin(c);
@@ -292,7 +300,8 @@ conform_accounts_racer(void *data)
 
         switch (conform_accounts_put(&c, (racer->number % 2) ? "race.a"
                                                              : "race.b",
-                                     key, "", CONFORM_RACE_LIMIT, 0))
+                                     key, "",
+                                     at_most(CONFORM_RACE_LIMIT, 0)))
         {
         case STORE_OK:
             racer->written++;

@@ -193,7 +193,8 @@ conform_times_sweep(conform_t *c)
         conform_release(c);
     } while (c->rows.usage.items != 1 && conform_now_ms() < until);
 
-    tap_ok(conform_holds(c, "sweep", 1, 4) && conform_holds(c, "sweep.a", 1, 4),
+    tap_ok(conform_holds(c, "sweep", 1, 4)
+           && conform_holds(c, "sweep.a", 1, 4),
            "expired items are swept, and no longer charged");
 
     conform_changes(c, "sweep.a", 4, 9);
@@ -280,8 +281,9 @@ conform_times_epoch(conform_t *c)
 
     tap_ok(conform_times_reopen(c, 0), "it opens again%s", c->error);
     tap_ok(strcmp(conform_epoch(c), epoch) == 0, "under the same epoch");
-    tap_ok(conform_has(c, "again", "k", "v") && conform_put(c, "again", "l", "")
-           == 2 && conform_write_one(c, STORE_APPEND, "again", "m_2", "") == 2
+    tap_ok(conform_has(c, "again", "k", "v")
+           && conform_put(c, "again", "l", "") == 2
+           && conform_write_one(c, STORE_APPEND, "again", "m_2", "") == 2
            && conform_holds(c, "again", 2, 3)
            && c->rows.usage.limits.items == 7,
            "all is there, counts go on, limits hold");

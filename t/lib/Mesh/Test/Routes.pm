@@ -34,7 +34,7 @@ sub all {
         while ($text =~ m{\{\s*NGX_HTTP_([A-Z]+),\s*"(/api/[^"]*)"}g) {
             my ($method, $path) = ($1, $2);
 
-            $path =~ s{(\w+)/:}{"$1/" . $id{ $kind_of{$1} // '' }}ge;
+            $path =~ s{(\w+)/:}{"$1/" . ($id{ $kind_of{$1} // '' } // '')}ge;
             push @routes, [ $method, $path, body($method, $path, %id) ];
         }
     }

@@ -27,6 +27,7 @@ for my $adapter (sort keys %node) {
     test_torn($node{$adapter}, $adapter);
     test_who($node{$adapter}, $adapter);
     test_slow($node{$adapter}, $adapter);
+    test_leave($node{$adapter}, $adapter);
 }
 
 test_node($node{$_}, $_) for sort keys %node;
@@ -183,7 +184,7 @@ sub test_slow {
 
     my $exchange = $node->begin(GET => 'admin/export?ns=big');
 
-    $exchange->wait_for(sub { length $exchange->received > 0 }, 10);
+    $exchange->wait_for(qr/"mesh":"export"/);
     $node->get('kv/notes/k1') for 1 .. 20;
 
     my $reply = $exchange->reply;
@@ -192,6 +193,40 @@ sub test_slow {
     cmp_ok(length $reply->body, '>', 4_000_000, "$adapter: and every byte");
 
     return;
+}
+
+
+# Clients that leave at any moment of an import leave no file open.
+
+sub test_leave {
+    my ($node, $adapter) = @_;
+
+    my $text = $node->get('admin/export?ns=notes')->body;
+    my %type = (headers => { 'Content-Type' => 'application/x-ndjson' });
+
+    for my $i (1 .. 60) {
+        my $exchange = $node->begin(
+            POST => "admin/import?ns=left$i", body => $text, %type);
+
+        $node->get('kv/notes/k1') for 1 .. $i % 8;
+        $exchange->abort;
+    }
+
+    ok($node->wait_for(sub { !open_files($node) }, 20,
+                       'files of imports to be closed'),
+       "$adapter: clients that leave leave no file behind");
+
+    return;
+}
+
+
+# Files without a name that the workers have open.
+
+sub open_files {
+    my ($node) = @_;
+
+    return grep { defined && m{/data/.*\(deleted\)} }
+           map { readlink } map { glob "/proc/$_/fd/*" } $node->workers;
 }
 
 

@@ -260,13 +260,17 @@ ngx_mesh_storage_backup_made(ngx_mesh_storage_rest_t *rest,
 
     job = ngx_mesh_store_job_create(1024, rest->r->connection->log);
 
-    if (job == NULL || ngx_mesh_store_job_ops(job, 1) == NULL) {
+    if (job == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    job->write.count = 0;
+    if (ngx_mesh_store_job_ops(job, 1) != NULL) {
+        job->write.count = 0;
+    }
 
-    if (ngx_mesh_storage_once_add(rest, job, answer) != NGX_OK) {
+    if (job->write.ops == NULL
+        || ngx_mesh_storage_once_add(rest, job, answer) != NGX_OK)
+    {
         ngx_mesh_store_job_destroy(&rest->mcf->store, job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

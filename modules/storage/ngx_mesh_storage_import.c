@@ -29,8 +29,16 @@
 
 typedef struct {
     char                                path[NGX_MAX_PATH];
-    int                                 fd;        /* -1: not open */
+    int                                 fd;        /* -1: not open, or the
+                                                      import has it */
 } ngx_mesh_storage_import_file_t;
+
+
+/* In the request's pool: who has the import before it begins. */
+typedef struct {
+    ngx_mesh_storage_import_t          *import;    /* NULL: it has begun */
+    ngx_uint_t                          replace;
+} ngx_mesh_storage_import_owner_t;
 
 
 static ngx_int_t ngx_mesh_storage_import_mode(ngx_mesh_storage_rest_t *rest,
@@ -41,6 +49,9 @@ static void ngx_mesh_storage_import_abandon_thread(
     ngx_mesh_storage_sink_t *sink, bytes_t piece);
 static ngx_int_t ngx_mesh_storage_import_collected(
     ngx_mesh_storage_rest_t *rest, ngx_mesh_storage_sink_t *sink);
+static void ngx_mesh_storage_import_file_cleanup(void *data);
+static void ngx_mesh_storage_import_owner_cleanup(void *data);
+static void ngx_mesh_storage_import_cleanup(void *data);
 static ngx_int_t ngx_mesh_storage_import_create(ngx_mesh_storage_rest_t *rest,
     int fd, ngx_mesh_storage_import_t **import);
 static ngx_int_t ngx_mesh_storage_import_look(ngx_mesh_storage_rest_t *rest);
@@ -71,11 +82,13 @@ static const ngx_mesh_storage_sink_target_t
 ngx_int_t
 ngx_mesh_storage_import(ngx_mesh_storage_rest_t *rest)
 {
-    bytes_t                          ns;
-    ngx_int_t                        rc;
-    ngx_uint_t                       replace;
-    ngx_mesh_storage_sink_t         *sink;
-    ngx_mesh_storage_import_file_t  *file;
+    bytes_t                           ns;
+    ngx_int_t                         rc;
+    ngx_uint_t                        replace;
+    ngx_pool_cleanup_t               *cln, *sunk;
+    ngx_mesh_storage_sink_t          *sink;
+    ngx_mesh_storage_import_file_t   *file;
+    ngx_mesh_storage_import_owner_t  *owner;
 
     if (rest->path.len != 0 || rest->r->method != NGX_HTTP_POST) {
         return ngx_mesh_storage_rest_method(rest, "POST");
@@ -108,14 +121,28 @@ ngx_mesh_storage_import(ngx_mesh_storage_rest_t *rest)
     file = sink->data;
     file->fd = -1;
 
-    if (rest->mcf->folder.len >= sizeof(file->path)) {
+    sunk = ngx_pool_cleanup_add(sink->pool, 0);
+    cln = ngx_pool_cleanup_add(rest->r->pool,
+                               sizeof(ngx_mesh_storage_import_owner_t));
+
+    if (sunk == NULL || cln == NULL
+        || rest->mcf->folder.len >= sizeof(file->path))
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    sunk->handler = ngx_mesh_storage_import_file_cleanup;
+    sunk->data = file;
+
+    owner = cln->data;
+    owner->import = NULL;
+    owner->replace = replace;
+    cln->handler = ngx_mesh_storage_import_owner_cleanup;
 
     (void) ngx_cpystrn((u_char *) file->path, rest->mcf->folder.data,
                        rest->mcf->folder.len + 1);
 
-    rest->data = (void *) (uintptr_t) replace;
+    rest->data = owner;
     sink->max = rest->lcf->blob_size;
 
     return ngx_mesh_storage_sink_read(sink, ngx_mesh_storage_import_collected);
@@ -210,29 +237,51 @@ static ngx_int_t
 ngx_mesh_storage_import_collected(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_storage_sink_t *sink)
 {
-    ngx_int_t                        rc;
-    ngx_mesh_storage_import_t       *import;
-    ngx_mesh_storage_import_file_t  *file;
+    ngx_int_t                         rc;
+    ngx_mesh_storage_import_file_t   *file;
+    ngx_mesh_storage_import_owner_t  *owner;
 
     if (sink->rc != NGX_MESH_STORAGE_SINK_OK) {
         return ngx_mesh_storage_sink_problem(sink);
     }
 
     file = sink->data;
+    owner = rest->data;
 
-    rc = ngx_mesh_storage_import_create(rest, file->fd, &import);
+    rc = ngx_mesh_storage_import_create(rest, file->fd, &owner->import);
 
     if (rc != NGX_OK) {
-        (void) close(file->fd);
-        file->fd = -1;
         return rc;
     }
 
     file->fd = -1;
-    import->replace = (rest->data != NULL);
-    rest->data = import;
+    owner->import->replace = owner->replace;
 
     return ngx_mesh_storage_import_look(rest);
+}
+
+
+/* Of a body that was read for nobody. */
+static void
+ngx_mesh_storage_import_file_cleanup(void *data)
+{
+    ngx_mesh_storage_import_file_t  *file = data;
+
+    if (file->fd != -1) {
+        (void) close(file->fd);
+    }
+}
+
+
+/* Of a request that ends, or is left, before its import begins. */
+static void
+ngx_mesh_storage_import_owner_cleanup(void *data)
+{
+    ngx_mesh_storage_import_owner_t  *owner = data;
+
+    if (owner->import) {
+        ngx_mesh_job_destroy(owner->import->job);
+    }
 }
 
 
@@ -301,15 +350,12 @@ ngx_mesh_storage_import_create(ngx_mesh_storage_rest_t *rest, int fd,
 static ngx_int_t
 ngx_mesh_storage_import_look(ngx_mesh_storage_rest_t *rest)
 {
-    store_read_t               *read;
-    ngx_mesh_store_job_t       *job;
-    ngx_mesh_storage_import_t  *import;
+    store_read_t          *read;
+    ngx_mesh_store_job_t  *job;
 
-    import = rest->data;
     job = ngx_mesh_store_job_create(1024, rest->r->connection->log);
 
     if (job == NULL) {
-        ngx_mesh_job_destroy(import->job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -317,15 +363,14 @@ ngx_mesh_storage_import_look(ngx_mesh_storage_rest_t *rest)
 
     if (read == NULL) {
         ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        ngx_mesh_job_destroy(import->job);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     read->kind = STORE_RANGE;
     read->limit = 1;
     read->keys_only = 1;
-    read->ns = import->ns.len
-               ? ngx_mesh_storage_rest_key(job->pool, "s/", import->ns,
+    read->ns = rest->ns.len
+               ? ngx_mesh_storage_rest_key(job->pool, "s/", rest->ns,
                                            bytes_make(NULL, 0))
                : bytes_of("identity");
 
@@ -338,18 +383,17 @@ static ngx_int_t
 ngx_mesh_storage_import_looked(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job)
 {
-    ngx_mesh_storage_import_t  *import;
+    ngx_mesh_storage_import_t        *import;
+    ngx_mesh_storage_import_owner_t  *owner;
 
-    import = rest->data;
+    owner = rest->data;
+    import = owner->import;
 
     if (job->rc != STORE_OK) {
-        ngx_mesh_job_destroy(import->job);
         return ngx_mesh_storage_rest_store_problem(rest, job);
     }
 
     if (job->rows[0].count != 0 && !import->replace) {
-        ngx_mesh_job_destroy(import->job);
-
         return ngx_mesh_storage_rest_problem(rest, PROBLEM_CONFLICT,
                    import->ns.len ? "the namespace holds something: use "
                                     "\"mode=replace\" to have it replaced"
@@ -361,9 +405,10 @@ ngx_mesh_storage_import_looked(ngx_mesh_storage_rest_t *rest,
 
     if (ngx_mesh_job_submit(import->mcf->thread_pool, import->job) != NGX_OK)
     {
-        ngx_mesh_job_destroy(import->job);
         return ngx_mesh_storage_rest_problem(rest, PROBLEM_BUSY, NULL);
     }
+
+    owner->import = NULL;
 
     return ngx_mesh_storage_rest_park(rest, &import->job->data);
 }

@@ -147,6 +147,10 @@ const char *ngx_mesh_storage_upload_item_checksum(
 ngx_int_t ngx_mesh_storage_upload_item_ops(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, store_op_t *op, store_op_kind_t kind);
 
+/* The same as a write of its own.  Returns what a step does. */
+ngx_int_t ngx_mesh_storage_upload_item_write(ngx_mesh_storage_rest_t *rest,
+    store_op_kind_t kind, ngx_mesh_storage_done_pt done);
+
 /* The item back into upload, copied to pool.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_mesh_storage_upload_item_decode(ngx_pool_t *pool,
     ngx_mesh_storage_upload_t *upload, bytes_t b);

@@ -95,7 +95,6 @@ static ngx_int_t
 ngx_mesh_storage_upload_create_write(ngx_mesh_storage_rest_t *rest)
 {
     u_char                     *p, random[NGX_MESH_STORAGE_UPLOAD_ID / 2];
-    ngx_mesh_store_job_t       *job;
     ngx_mesh_storage_upload_t  *upload;
 
     upload = rest->data;
@@ -111,25 +110,8 @@ ngx_mesh_storage_upload_create_write(ngx_mesh_storage_rest_t *rest)
 
     upload->id = bytes_make(p, NGX_MESH_STORAGE_UPLOAD_ID);
 
-    job = ngx_mesh_store_job_create(8192, rest->r->connection->log);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_mesh_store_job_ops(job, 2) == NULL
-        || ngx_mesh_storage_upload_item_ops(rest, job, job->write.ops,
-                                            STORE_PUT)
-           != NGX_OK)
-    {
-        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    job->write.count = 2;
-
-    return ngx_mesh_storage_rest_write(rest, job,
-                                       ngx_mesh_storage_upload_create_done);
+    return ngx_mesh_storage_upload_item_write(rest, STORE_PUT,
+               ngx_mesh_storage_upload_create_done);
 }
 
 

@@ -23,6 +23,7 @@
 #define NGX_MESH_STORAGE_UPLOAD_ITEM_METADATA_MAX  2048    /* bytes */
 #define NGX_MESH_STORAGE_UPLOAD_ITEM_TEXTS         5
 #define NGX_MESH_STORAGE_UPLOAD_ITEM_VERSION       1     /* first byte */
+#define NGX_MESH_STORAGE_UPLOAD_ITEM_POOL          8192  /* bytes, of a job */
 
 
 static const char *ngx_mesh_storage_upload_item_pair(
@@ -278,6 +279,32 @@ ngx_mesh_storage_upload_item_checksum(ngx_mesh_storage_rest_t *rest,
 
 
 /* Two operations: what the upload is, and what it is charged. */
+ngx_int_t
+ngx_mesh_storage_upload_item_write(ngx_mesh_storage_rest_t *rest,
+    store_op_kind_t kind, ngx_mesh_storage_done_pt done)
+{
+    ngx_mesh_store_job_t  *job;
+
+    job = ngx_mesh_store_job_create(NGX_MESH_STORAGE_UPLOAD_ITEM_POOL,
+                                    rest->r->connection->log);
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_mesh_store_job_ops(job, 2) == NULL
+        || ngx_mesh_storage_upload_item_ops(rest, job, job->write.ops, kind)
+           != NGX_OK)
+    {
+        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    job->write.count = 2;
+
+    return ngx_mesh_storage_rest_write(rest, job, done);
+}
+
+
 ngx_int_t
 ngx_mesh_storage_upload_item_ops(ngx_mesh_storage_rest_t *rest,
     ngx_mesh_store_job_t *job, store_op_t *op, store_op_kind_t kind)

@@ -468,7 +468,6 @@ ngx_mesh_storage_uploads_patch(ngx_mesh_storage_rest_t *rest)
 static ngx_int_t
 ngx_mesh_storage_uploads_length(ngx_mesh_storage_rest_t *rest, off_t length)
 {
-    ngx_mesh_store_job_t       *job;
     ngx_mesh_storage_upload_t  *upload;
 
     upload = rest->data;
@@ -485,25 +484,8 @@ ngx_mesh_storage_uploads_length(ngx_mesh_storage_rest_t *rest, off_t length)
     upload->length = (uint64_t) length;
     upload->flags &= ~(uint64_t) NGX_MESH_STORAGE_UPLOAD_DEFER;
 
-    job = ngx_mesh_store_job_create(8192, rest->r->connection->log);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_mesh_store_job_ops(job, 2) == NULL
-        || ngx_mesh_storage_upload_item_ops(rest, job, job->write.ops,
-                                            STORE_PUT)
-           != NGX_OK)
-    {
-        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    job->write.count = 2;
-
-    return ngx_mesh_storage_rest_write(rest, job,
-                                       ngx_mesh_storage_uploads_length_done);
+    return ngx_mesh_storage_upload_item_write(rest, STORE_PUT,
+               ngx_mesh_storage_uploads_length_done);
 }
 
 
@@ -640,27 +622,8 @@ ngx_mesh_storage_uploads_wrong_sum(ngx_mesh_storage_rest_t *rest)
 static ngx_int_t
 ngx_mesh_storage_uploads_remove(ngx_mesh_storage_rest_t *rest)
 {
-    ngx_mesh_store_job_t  *job;
-
-    job = ngx_mesh_store_job_create(1024, rest->r->connection->log);
-
-    if (job == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_mesh_store_job_ops(job, 2) == NULL
-        || ngx_mesh_storage_upload_item_ops(rest, job, job->write.ops,
-                                        STORE_DELETE)
-           != NGX_OK)
-    {
-        ngx_mesh_store_job_destroy(&rest->mcf->store, job);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    job->write.count = 2;
-
-    return ngx_mesh_storage_rest_write(rest, job,
-                                       ngx_mesh_storage_uploads_remove_done);
+    return ngx_mesh_storage_upload_item_write(rest, STORE_DELETE,
+               ngx_mesh_storage_uploads_remove_done);
 }
 
 
